@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A LUN backend: the physical logical unit, reached by one I_T nexus of this host (or several paths
+ * of it). What it returns is a SAM status, sense data and a residual, unchanged. Knows nothing of
+ * reservations, nexuses or the ring.
+ */
+#ifndef PRMIG_LUN_H
+#define PRMIG_LUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "cfgstring.h"
+#include "scsi.h"
+
+#define LUN_REASON_MAX CFGSTRING_REASON_MAX
+
+struct lun_result {
+	uint8_t status; /* SAM-5 */
+	bool unknown;	/* no answer came from the LUN (time-out, lost path): whether it executed is
+			   not known */
+	uint8_t sense_len;
+	uint8_t sense[SCSI_SENSE_MAX];
+	uint32_t residual_bytes; /* of the buffer given: bytes not transferred */
+};
+
+/* One command. The caller owns it and every buffer until done() has been called. */
+struct lun_io {
+	const uint8_t *cdb;
+	size_t cdb_len;
+	enum scsi_direction direction;
+	const struct iovec *iov; /* the data buffer; NULL with iov_cnt 0 */
+	size_t iov_cnt;
+	uint32_t data_len; /* sum of iov */
+	uint32_t timeout_ms;
+	struct lun_result result;
+	void (*done)(struct lun_io *io); /* called once, on a thread of the backend; must not block
+					    on this LUN */
+	struct lun_io *next;		 /* the backend's */
+};
+
+struct lun_identity {
+	char designator[SCSI_DESIGNATOR_MAX]; /* VPD 83h, "naa.6001405..." */
+	char device[CFGSTRING_MAX + 1];	      /* the node in use, "/dev/sdb" */
+	uint64_t blocks;
+	uint32_t block_len_bytes;
+	uint32_t max_transfer_bytes; /* what one command can carry; 0: no limit known */
+};
+
+struct lun;
+
+/* What every backend offers; the wrappers below call them. */
+struct lun_ops {
+	const char *name; /* "sg", "iscsi", "multipath", "file" */
+	bool (*connect)(struct lun *lun, struct lun_identity *ret_identity, char *reason);
+	void (*submit)(struct lun *lun, struct lun_io *io);
+	void (*destroy)(struct lun *lun);
+};
+
+struct lun {
+	const struct lun_ops *ops;
+};
+
+/*
+ * Whether the cfgstring names something prmig can take as a LUN, without opening a session to it
+ * for good; for CheckConfig. *ret_missing: the LUN is not there now (which only a nexus without
+ * state on disk is refused for). reason: LUN_REASON_MAX bytes.
+ */
+bool lun_check(const struct cfgstring *cfg, bool *ret_missing, char *reason);
+
+/* Makes the backend that cfg asks for, its threads included; does no I/O. NULL and a reason when it
+ * cannot. */
+struct lun *lun_new(const struct cfgstring *cfg, char *reason);
+
+/*
+ * (Re)connects: opens the device or logs in, identifies the LUN (VPD 83h, capacity). Blocks up to
+ * some seconds: never on the command path. Called by one thread at a time, beside submit(). False:
+ * reason says why; submit() answers NOT READY until connect succeeds.
+ */
+bool lun_connect(struct lun *lun, struct lun_identity *ret_identity, char *reason);
+
+/* Queues a command; never blocks, never fails (what cannot be sent is answered through done).
+ * Allocates nothing. */
+void lun_submit(struct lun *lun, struct lun_io *io);
+
+/* submit() and wait. Not on a thread of the backend. io->done is overwritten. */
+void lun_execute(struct lun *lun, struct lun_io *io);
+
+/* Every command must have been answered. NULL is taken. */
+void lun_destroy(struct lun *lun);
+
+/* The answer when there is no way to the LUN: CHECK CONDITION, NOT READY, unknown false. */
+void lun_result_not_ready(struct lun_result *ret_result);
+void lun_result_check_condition(struct lun_result *ret_result, enum scsi_sense_key key,
+				uint16_t asc_ascq);
+void lun_result_status(struct lun_result *ret_result, uint8_t status);
+
+#endif
