@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rig: its folder, the image, and the machines that run in it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from . import tgtd
+from .errors import RigError
+from .machine import VM
+
+SOURCE_ROOT = Path(__file__).resolve().parents[3]
+
+# What the outer machine needs beside what scripts/vm-image installs.
+PACKAGES = {
+    "qemu-system-x86": "/usr/bin/qemu-system-x86_64",
+    "qemu-utils": "/usr/bin/qemu-img",
+    "openssh-client": "/usr/bin/ssh",
+    "tgt": "/usr/sbin/tgtd",
+}
+
+
+class Rig:
+    """Owns machines and daemons; `with Rig() as rig:` ends them all.
+
+    keep: leave the folder with console logs and overlays behind. By default
+    it is kept only if the block that the rig was used in failed.
+    """
+
+    def __init__(self, keep=False, quiet=False):
+        self._keep = keep or bool(os.environ.get("PRMIG_KEEP"))
+        self._quiet = quiet
+        self._owned = []
+        self.install_needed()
+        self.image = self._make_image()
+        self.folder = Path(tempfile.mkdtemp(prefix="prmig-rig."))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.close(failed=kind is not None)
+
+    def close(self, failed=False):
+        """End everything that runs. The logs stay if failed."""
+        for owned in reversed(self._owned):
+            owned.kill()
+        self._owned.clear()
+        if failed or self._keep:
+            self.say(f"console logs and disks are kept in {self.folder}")
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def say(self, text):
+        if not self._quiet:
+            print(f"rig: {text}", file=sys.stderr, flush=True)
+
+    @staticmethod
+    def install_needed():
+        """Install what the outer machine lacks of PACKAGES."""
+        missing = [name for name, path in PACKAGES.items() if not os.path.exists(path)]
+        if not missing:
+            return
+        if os.geteuid() != 0:
+            raise RigError("install " + " ".join(missing))
+        environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+        print(f"rig: installing {' '.join(missing)}", file=sys.stderr, flush=True)
+        # tgtd belongs to the test that starts it, not to this machine.
+        for command in (
+            ["apt-get", "-q", "update"],
+            ["apt-get", "-q", "install", "-y", "--no-install-recommends", *missing],
+        ):
+            done = subprocess.run(
+                command, env=environment, text=True, capture_output=True, check=False
+            )
+            if done.returncode:
+                raise RigError(f"{' '.join(command)}:\n{done.stdout}{done.stderr}")
+
+    @staticmethod
+    def _make_image():
+        done = subprocess.run(
+            [SOURCE_ROOT / "scripts/vm-image"], stdout=subprocess.PIPE, text=True, check=False
+        )
+        if done.returncode:
+            raise RigError("scripts/vm-image failed")
+        return Path(done.stdout.strip().splitlines()[-1])
+
+    def vm(self, name, **options):
+        """A machine that is off. Options: see VM."""
+        vm = VM(name, self.image, self.folder / name, **options)
+        self._owned.append(vm)
+        return vm
+
+    def boot(self, *vms, seconds=240):
+        """Boot machines side by side and wait until each is up."""
+        start = time.monotonic()
+        for vm in vms:
+            vm.start()
+        for vm in vms:
+            vm.wait_ready(seconds)
+        names = ", ".join(vm.name for vm in vms)
+        self.say(f"{names}: up after {time.monotonic() - start:.0f} s")
+
+    def tgtd(self, size="64M"):
+        """A tgtd on this machine's loopback with one LUN. See tgtd.Tgtd."""
+        daemon = tgtd.Tgtd(self.folder, size)
+        self._owned.append(daemon)
+        return daemon
