@@ -18,16 +18,21 @@
 
 #include "cfgstring.h"
 #include "lun.h"
+#include "nexus-types.h"
+#include "pr.h"
 #include "scsi.h"
 
-#define NEXUS_STATE_LINE_MAX 4096 /* with NUL */
-#define NEXUS_MESSAGE_MAX 768
-#define NEXUS_ID_LEN 32		   /* a hand-over's id: hex digits */
 #define NEXUS_REQUEST_IOV_MAX 1024 /* more is refused; UIO_MAXIOV */
 
 struct nexus;
 
 /* ---- commands, for the plugin edge ---- */
+
+/* What stands in the queue of a nexus's own thread. */
+struct nexus_job {
+	struct nexus_job *next;
+	bool is_call;
+};
 
 /*
  * One SCSI command of the guest, from a fixed pool of the nexus. The edge fills the first part;
@@ -40,12 +45,12 @@ struct nexus_request {
 	size_t iov_cnt;
 	void *token; /* the edge's own */
 
+	struct nexus_job job;
 	struct lun_io io;
 	struct nexus *nexus;
-	struct nexus_request *next;
+	struct scsi_cdb_info info;
 	uint64_t held_since_ms;
-	uint64_t write_count;
-	bool counted;
+	unsigned int epoch;
 };
 
 /* What the edge gives. Called on any thread of the nexus or its backend, never with a lock of the
@@ -109,21 +114,6 @@ enum nexus_method {
 	NEXUS_RESYNC,
 };
 
-/* In the order of the names after org.prmig1.Error. */
-enum nexus_error {
-	NEXUS_OK,
-	NEXUS_ERROR_FENCED,
-	NEXUS_ERROR_STALE,
-	NEXUS_ERROR_WRONG_LUN,
-	NEXUS_ERROR_KEY_SHARED,
-	NEXUS_ERROR_WRONG_STATE,
-	NEXUS_ERROR_BAD_STATE,
-	NEXUS_ERROR_NOT_REGISTERED,
-	NEXUS_ERROR_UNSUPPORTED,
-	NEXUS_ERROR_TIMEOUT,
-	NEXUS_ERROR_LUN,
-};
-
 struct nexus_options {
 	bool force;		   /* Import, Abort, Release, Forget */
 	char id[NEXUS_ID_LEN + 1]; /* Abort, Release: empty = whatever hand-over is under way */
@@ -146,8 +136,6 @@ typedef void (*nexus_done)(void *user, const struct nexus_reply *reply);
  */
 bool nexus_call(const char *name, enum nexus_method method, const char *state,
 		const struct nexus_options *options, nexus_done done, void *user);
-
-enum nexus_state { NEXUS_ACTIVE, NEXUS_INCOMING, NEXUS_EXPORTED };
 
 struct nexus_path_info {
 	char transport_id[3 * 228 +

@@ -44,6 +44,7 @@ enum pr_type {
 #define PR_CDB_LEN 10
 #define PR_OUT_LIST_LEN 24	/* the basic parameter list */
 #define PR_OUT_LIST_MAX 8192	/* the longest that prmig forwards */
+#define PR_TRANSPORT_ID_TEXT_MAX 700 /* as text, percent-encoded; with NUL */
 #define PR_TRANSPORT_ID_MAX 228 /* the longest TransportID: iSCSI, SPC-4 7.6.4.6 */
 
 /* A PERSISTENT RESERVE OUT command: its CDB and, where it has the 24 bytes, its parameter list. */
@@ -122,7 +123,7 @@ bool pr_full_status_generation(const uint8_t *data, size_t len, uint32_t *ret_ge
 /*
  * TransportID as text, as in properties and state lines: "iscsi:iqn...,i,0x00023d000001",
  * "sas:...", "fc:...", "srp:...", else "id:" and hex. Percent-encoded as scsi_vpd_designator's text
- * is (',' in an iSCSI port name becomes %2C). ret: 3 * PR_TRANSPORT_ID_MAX + 8 bytes. False:
+ * is (',' in an iSCSI port name becomes %2C). ret: PR_TRANSPORT_ID_TEXT_MAX bytes. False:
  * malformed.
  */
 bool pr_transport_id_text(const uint8_t *id, size_t len, char *ret);
