@@ -41,12 +41,24 @@ struct lun_io {
 	struct lun_io *next;		 /* the backend's */
 };
 
+#define LUN_UNIT_ATTENTION_MAX 4
+
+/* Sense data of a unit attention: UNIT ATTENTION, as the LUN gave it. */
+struct lun_unit_attention {
+	uint8_t sense_len;
+	uint8_t sense[SCSI_SENSE_MAX];
+};
+
 struct lun_identity {
 	char designator[SCSI_DESIGNATOR_MAX]; /* VPD 83h, "naa.6001405..." */
 	char device[CFGSTRING_MAX + 1];	      /* the node in use, "/dev/sdb" */
 	uint64_t blocks;
 	uint32_t block_len_bytes;
 	uint32_t max_transfer_bytes; /* what one command can carry; 0: no limit known */
+	/* Unit attentions that met the identification's own commands, oldest first. They are the
+	 * guest's: whoever connects hands them on. */
+	uint8_t unit_attention_count;
+	struct lun_unit_attention unit_attentions[LUN_UNIT_ATTENTION_MAX];
 };
 
 struct lun;
@@ -55,6 +67,7 @@ struct lun;
 struct lun_ops {
 	const char *name; /* "sg", "iscsi", "multipath", "file" */
 	bool (*connect)(struct lun *lun, struct lun_identity *ret_identity, char *reason);
+	bool (*is_connected)(struct lun *lun);
 	void (*submit)(struct lun *lun, struct lun_io *io);
 	void (*destroy)(struct lun *lun);
 };
@@ -77,9 +90,15 @@ struct lun *lun_new(const struct cfgstring *cfg, char *reason);
 /*
  * (Re)connects: opens the device or logs in, identifies the LUN (VPD 83h, capacity). Blocks up to
  * some seconds: never on the command path. Called by one thread at a time, beside submit(). False:
- * reason says why; submit() answers NOT READY until connect succeeds.
+ * reason says why; submit() answers NOT READY until connect succeeds. A backend connects to the
+ * LUN that it found first and to no other. When connect fails while connected, what was connected
+ * stays so.
  */
 bool lun_connect(struct lun *lun, struct lun_identity *ret_identity, char *reason);
+
+/* False: never connected, or the device has gone since: every command is answered NOT READY until
+ * lun_connect succeeds. A path that is down for a while does not count. Any thread. */
+bool lun_is_connected(struct lun *lun);
 
 /* Queues a command; never blocks, never fails (what cannot be sent is answered through done).
  * Allocates nothing. */

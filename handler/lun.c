@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all backends have in common, and the choice of one. */
+#include "lun.h"
+
+#include <semaphore.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lun-sg.h"
+#include "paths.h"
+
+/* False: no backend of this version takes cfg. */
+static bool lun_backend_offered(const struct cfgstring *cfg, char *reason)
+{
+	if (!cfg->lun_is_path) {
+		snprintf(reason, LUN_REASON_MAX,
+			 "%s is the name of a definition: definitions in " PATHS_CONF_DIR
+			 " are read by the iscsi backend, which this version does not have; give "
+			 "the absolute path of a SCSI disk, such as /dev/disk/by-id/wwn-0x...",
+			 cfg->lun);
+		return false;
+	}
+	if (cfg->pr == CFGSTRING_PR_EMULATE) {
+		snprintf(reason, LUN_REASON_MAX,
+			 "pr=emulate: this version does not emulate reservations; leave the option "
+			 "out, and give a SCSI disk that has persistent reservations itself");
+		return false;
+	}
+	return true;
+}
+
+bool lun_check(const struct cfgstring *cfg, bool *ret_missing, char *reason)
+{
+	*ret_missing = false;
+	return lun_backend_offered(cfg, reason) && lun_sg_check(cfg, ret_missing, reason);
+}
+
+struct lun *lun_new(const struct cfgstring *cfg, char *reason)
+{
+	if (!lun_backend_offered(cfg, reason))
+		return NULL;
+	return lun_sg_new(cfg, reason);
+}
+
+bool lun_connect(struct lun *lun, struct lun_identity *ret_identity, char *reason)
+{
+	return lun->ops->connect(lun, ret_identity, reason);
+}
+
+bool lun_is_connected(struct lun *lun)
+{
+	return lun->ops->is_connected(lun);
+}
+
+void lun_submit(struct lun *lun, struct lun_io *io)
+{
+	lun->ops->submit(lun, io);
+}
+
+struct lun_waiter {
+	struct lun_io io; /* first: execute_done finds the waiter by it */
+	sem_t answered;
+};
+
+static void lun_execute_done(struct lun_io *io)
+{
+	struct lun_waiter *waiter = (struct lun_waiter *)io;
+
+	sem_post(&waiter->answered);
+}
+
+void lun_execute(struct lun *lun, struct lun_io *io)
+{
+	struct lun_waiter waiter = {.io = *io};
+
+	sem_init(&waiter.answered, 0, 0);
+	waiter.io.done = lun_execute_done;
+	lun_submit(lun, &waiter.io);
+	while (sem_wait(&waiter.answered) != 0)
+		; /* EINTR: the buffers are in use until the answer is here */
+	sem_destroy(&waiter.answered);
+	io->result = waiter.io.result;
+}
+
+void lun_destroy(struct lun *lun)
+{
+	if (lun != NULL)
+		lun->ops->destroy(lun);
+}
+
+void lun_result_status(struct lun_result *ret_result, uint8_t status)
+{
+	*ret_result = (struct lun_result){.status = status};
+}
+
+void lun_result_check_condition(struct lun_result *ret_result, enum scsi_sense_key key,
+				uint16_t asc_ascq)
+{
+	lun_result_status(ret_result, SCSI_CHECK_CONDITION);
+	ret_result->sense_len = scsi_sense_build(ret_result->sense, key, asc_ascq);
+}
+
+void lun_result_not_ready(struct lun_result *ret_result)
+{
+	lun_result_check_condition(ret_result, SCSI_NOT_READY,
+				   SCSI_ASC_LUN_NOT_READY_CAUSE_NOT_REPORTABLE);
+}
