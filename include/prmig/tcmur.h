@@ -16,7 +16,22 @@
 #include <time.h>
 
 struct tcmu_device;
-struct tcmulib_cfg_info;
+
+/* What reconfig is called for: somebody wrote the backstore's attribute in configfs. */
+enum tcmulib_cfg_type {
+	TCMULIB_CFG_DEV_CFGSTR,
+	TCMULIB_CFG_DEV_SIZE,
+	TCMULIB_CFG_WRITE_CACHE,
+};
+
+struct tcmulib_cfg_info {
+	enum tcmulib_cfg_type type;
+	union {
+		uint64_t dev_size; /* bytes */
+		char *dev_cfgstring;
+		bool write_cache;
+	} data;
+};
 
 #define TCMULIB_SENSE_BYTES 96
 
@@ -84,6 +99,7 @@ struct tcmur_handler {
 	void (*destroy)(void);
 };
 
+_Static_assert(sizeof(struct tcmulib_cfg_info) == 16, "libtcmu's struct tcmulib_cfg_info");
 _Static_assert(offsetof(struct tcmulib_cmd, hm_private) == 128, "libtcmu's struct tcmulib_cmd");
 _Static_assert(offsetof(struct tcmur_cmd, done) == 88, "tcmu-runner's struct tcmur_cmd");
 _Static_assert(offsetof(struct tcmur_handler, handle_cmd) == 72,
