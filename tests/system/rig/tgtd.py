@@ -31,8 +31,8 @@ class Tgtd:
     def __init__(self, folder, size="64M"):
         os.makedirs("/var/run/tgtd", exist_ok=True)
         self.port = _free_port()
-        # tgtd's administrators find it by a number, of which any will do.
-        self._control = str(self.port)
+        # tgtadm finds its tgtd by a number below 32768.
+        self._control = str(self.port % 32767 + 1)
         self._store = folder / f"tgtd-{self.port}.img"
         with open(folder / "tgtd.log", "ab") as log:
             self._process = start_bound(
