@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Export and Release: the source's side of a hand-over that succeeds. */
+#include "handover-internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A LUN that other initiators keep busy gives an exact generation sooner or later. */
+#define EXPORT_ATTEMPTS 10
+
+static const char *row_text(const struct record_terms *terms)
+{
+	if (terms->row == 1)
+		return terms->fenced ? "fenced" : "not registered";
+	return terms->row == 2 ? "registered" : "holder";
+}
+
+/* Whose is the reservation? Called with a proof that this nexus is registered with its key. */
+static uint8_t classify(struct handover *handover, const struct handover_view *view)
+{
+	struct record *record = handover->record;
+	struct handover_registrants registrants;
+
+	if (!view->reservation.held)
+		return 2;
+	if (pr_type_all_registrants(view->reservation.type))
+		return 4;
+	if (view->reservation.key != record->key)
+		return 2;
+	if (view->keys.matching == 1)
+		return 3;
+	/* The key is another's too: only the LUN's own words, or what this nexus did itself, tell. */
+	if (record->own_transport_id &&
+	    handover->ops->read_full_status(handover->user, record->key, &registrants)) {
+		for (size_t i = 0; i < registrants.count && i < HANDOVER_REGISTRANTS; i++)
+			if (registrants.with_key[i].holder)
+				return strcmp(registrants.with_key[i].transport_id,
+					      record->transport_ids[0]) == 0 &&
+						       registrants.with_key[i]
+								       .relative_target_port ==
+							       record->relative_target_port
+					       ? 3
+					       : 2;
+	}
+	return record->holder ? 3 : 2;
+}
+
+/*
+ * The barrier, until READ KEYS straight after it shows the generation that it made. *ret_registered false: RESERVATION
+ * CONFLICT, with what READ KEYS then showed in *ret_view.
+ */
+static enum nexus_error barrier(struct handover *handover, bool *ret_registered,
+				struct handover_view *ret_view)
+{
+	struct record *record = handover->record;
+	unsigned int moves[3] = {0}; /* how often the generation stood, moved by one, by more */
+	enum nexus_error error;
+
+	for (int attempt = 0; attempt < EXPORT_ATTEMPTS; attempt++) {
+		struct pr_keys after;
+		uint32_t moved;
+
+		error = handover_probe(handover, RECORD_STEP_EXPORT_BARRIER, record->key,
+				       ret_registered, &moved, &after);
+		if (error != NEXUS_OK)
+			return error;
+		if (!*ret_registered) {
+			ret_view->keys = after;
+			return NEXUS_OK;
+		}
+		moves[moved > 2 ? 2 : moved]++;
+		if (moved == 1) {
+			error = handover_look(handover, record->key, ret_view);
+			if (error != NEXUS_OK)
+				return error;
+			if (ret_view->keys.generation == after.generation &&
+			    ret_view->keys.matching > 0)
+				return NEXUS_OK;
+		}
+		if (handover->ops->expired(handover->user))
+			break;
+	}
+	if (moves[1] == 0)
+		return handover_fail(
+			handover, NEXUS_ERROR_UNSUPPORTED,
+			"the LUN's PRGENERATION does not move by one with REGISTER (it stood "
+			"still %u times and moved further %u times): a hand-over could not "
+			"tell a line that is out of date on such a LUN",
+			moves[0], moves[2]);
+	return handover_fail(
+		handover, NEXUS_ERROR_STALE,
+		"other initiators change the LUN's registrations all the time: Export again");
+}
+
+/* The terms, from what the LUN shows. On NEXUS_OK handover->record->out is new but for its id. */
+static enum nexus_error find_terms(struct handover *handover, struct record_terms *ret_terms)
+{
+	struct record *record = handover->record;
+	struct record_terms terms = {0};
+	struct handover_view view;
+	enum nexus_error error;
+	bool registered = false;
+
+	terms.time_s = handover->ops->wall_clock_s(handover->user);
+	terms.ptpl = record->ptpl;
+	if (record->key != 0) {
+		error = barrier(handover, &registered, &view);
+		if (error != NEXUS_OK)
+			return error;
+		if (!registered && record->state == NEXUS_EXPORTED && view.keys.matching > 0)
+			return handover_fail(
+				handover, NEXUS_ERROR_WRONG_STATE,
+				"nexus '%s' is not registered any more and key 0x%llx stands on "
+				"another "
+				"nexus: the hand-over %s was imported; call Release, or Abort",
+				handover->name, (unsigned long long)record->key, record->out.id);
+		if (!registered)
+			handover_set_fenced(record, record->key);
+	}
+	if (!registered) {
+		terms.row = 1;
+		terms.fenced = record->fenced;
+		terms.key = record->fenced ? record->fenced_key : 0;
+	} else {
+		terms.row = classify(handover, &view);
+		terms.key = record->key;
+		terms.generation = view.keys.generation;
+		terms.count = view.keys.matching;
+		terms.ptpl = record->ptpl;
+		if (terms.row >= 3)
+			terms.type = view.reservation.type;
+		record->holder = terms.row >= 3;
+		record->type = terms.type;
+		handover_learn_transport_id(handover, record->key);
+	}
+	*ret_terms = terms;
+	return NEXUS_OK;
+}
+
+/* Export from the active state failed: the guest goes on. */
+static enum nexus_error back_to_active(struct handover *handover, enum nexus_error error)
+{
+	char message[NEXUS_MESSAGE_MAX];
+
+	memcpy(message, handover->message, sizeof(message));
+	handover->record->state = NEXUS_ACTIVE;
+	/* A save that fails here leaves the journal with the barrier, which settles to the same. */
+	handover_conclude(handover);
+	memcpy(handover->message, message, sizeof(message));
+	handover->ops->open_gate(handover->user);
+	return error;
+}
+
+enum nexus_error handover_export(struct handover *handover, char *ret_line)
+{
+	struct record *record = handover->record;
+	bool again = record->state == NEXUS_EXPORTED;
+	struct record_terms terms;
+	enum nexus_error error;
+
+	if (!handover->migrate_pr)
+		return handover_fail(handover, NEXUS_ERROR_UNSUPPORTED,
+				     "nexus '%s' has migrate-pr=off: prmig does not follow its "
+				     "reservations; create the backstore without that option",
+				     handover->name);
+	if (record->state == NEXUS_INCOMING)
+		return handover_fail(
+			handover, NEXUS_ERROR_WRONG_STATE,
+			"nexus '%s' is incoming: it has nothing to export; Export where the "
+			"guest runs, or Abort here to use it without an Import",
+			handover->name);
+	if (record->scsi2)
+		return handover_fail(
+			handover, NEXUS_ERROR_UNSUPPORTED,
+			"the guest of nexus '%s' holds a SCSI-2 RESERVE, which cannot be "
+			"handed over: it has to RELEASE first",
+			handover->name);
+	handover->ops->close_gate(handover->user);
+	if (!again && !handover->ops->drain(handover->user)) {
+		handover->ops->open_gate(handover->user);
+		return handover_fail(
+			handover, NEXUS_ERROR_TIMEOUT,
+			"commands of the guest are still at the LUN after the time that Export "
+			"has: the guest goes on; call again when the LUN answers");
+	}
+	error = find_terms(handover, &terms);
+	if (error != NEXUS_OK)
+		return again ? error : back_to_active(handover, error);
+	if (again)
+		memcpy(terms.id, record->out.id, sizeof(terms.id));
+	else
+		handover->ops->new_id(handover->user, terms.id);
+	record->out = terms;
+	record->take_back = false;
+	record->state = NEXUS_EXPORTED;
+	if (!state_line_format(record, handover->name, ret_line)) {
+		error = handover_fail(handover, NEXUS_ERROR_UNSUPPORTED,
+				      "the state of nexus '%s' does not fit into a state line",
+				      handover->name);
+		return again ? error : back_to_active(handover, error);
+	}
+	error = handover_conclude(handover);
+	if (error != NEXUS_OK && !again)
+		return back_to_active(handover, error);
+	return error;
+}
+
+/* ---- Release ---- */
+
+static enum nexus_error released(struct handover *handover)
+{
+	struct record *record = handover->record;
+	enum nexus_error error;
+
+	handover_set_unregistered(record);
+	record->fenced = false;
+	record->state = NEXUS_ACTIVE;
+	record->unit_attention_count = 0;
+	error = handover_conclude(handover);
+	if (error != NEXUS_OK) {
+		record->state = NEXUS_EXPORTED;
+		return error;
+	}
+	handover->ops->answer_held_busy(handover->user);
+	handover->ops->open_gate(handover->user);
+	return NEXUS_OK;
+}
+
+static enum nexus_error not_imported(struct handover *handover, const struct pr_keys *keys)
+{
+	const struct record_terms *out = &handover->record->out;
+
+	return handover_fail(
+		handover, NEXUS_ERROR_WRONG_STATE,
+		"the hand-over %s has not been imported: key 0x%llx (%s) is listed %u "
+		"times, as often as at Export or less, and nexus '%s' is registered still; Import "
+		"first, or Abort%s",
+		out->id, (unsigned long long)out->key, row_text(out), keys->matching,
+		handover->name,
+		out->row == 3 ? "" : " (force, when the Import is known to have succeeded)");
+}
+
+static enum nexus_error release_registered(struct handover *handover, bool force)
+{
+	struct record *record = handover->record;
+	const struct record_terms *out = &record->out;
+	struct pr_keys keys;
+	enum handover_wire wire;
+	enum nexus_error error;
+	bool registered;
+	uint32_t moved;
+
+	if (!handover->ops->read_keys(handover->user, out->key, &keys))
+		return handover_fail_lun(handover, "reading the LUN's keys");
+	if (keys.matching == 0)
+		return released(handover);
+	/* Nothing has happened since Export: no probe, which would make the line stale. */
+	if (keys.generation == out->generation && keys.matching == out->count &&
+	    (out->row == 3 || !force))
+		return not_imported(handover, &keys);
+	if (out->row == 3 || (keys.matching <= out->count && !force)) {
+		error = handover_probe(handover, RECORD_STEP_RELEASE_PROBE, out->key, &registered,
+				       &moved, &keys);
+		if (error != NEXUS_OK)
+			return error;
+		if (!registered)
+			return released(handover);
+		error = handover_conclude(handover);
+		if (error != NEXUS_OK)
+			return error;
+		return not_imported(handover, &keys);
+	}
+	if (out->row == 4 && keys.count == 1)
+		return handover_fail(
+			handover, NEXUS_ERROR_WRONG_STATE,
+			"nexus '%s' is the last registrant of a reservation that all "
+			"registrants hold: to unregister it would free the LUN for anybody; "
+			"Import first, or Abort",
+			handover->name);
+	error = handover_register(handover, RECORD_STEP_RELEASE_UNREGISTER, out->key, 0, &wire);
+	if (error != NEXUS_OK)
+		return error;
+	if (wire == HANDOVER_REFUSED)
+		return handover_fail_lun(handover, "unregistering at the source");
+	if (wire == HANDOVER_UNKNOWN) {
+		error = handover_probe(handover, RECORD_STEP_RELEASE_UNREGISTER, out->key,
+				       &registered, &moved, &keys);
+		if (error != NEXUS_OK)
+			return error;
+		if (registered)
+			return handover_fail_lun(handover, "unregistering at the source");
+	}
+	return released(handover);
+}
+
+enum nexus_error handover_release(struct handover *handover, const char *id, bool force)
+{
+	struct record *record = handover->record;
+
+	if (record->state == NEXUS_INCOMING)
+		return handover_fail(
+			handover, NEXUS_ERROR_WRONG_STATE,
+			"nexus '%s' is incoming: Release is for the source of a hand-over",
+			handover->name);
+	if (id[0] != '\0' && strcmp(id, record->out.id) != 0)
+		return handover_fail(handover, NEXUS_ERROR_WRONG_STATE,
+				     "nexus '%s' knows no hand-over %s (its last one is %s)",
+				     handover->name, id,
+				     record->out.id[0] != '\0' ? record->out.id : "none");
+	if (record->state == NEXUS_ACTIVE) {
+		/* Repeated: it was released. After an Abort the guest runs here. */
+		if (record->out.id[0] != '\0' && record->key == 0)
+			return NEXUS_OK;
+		return handover_fail(
+			handover, NEXUS_ERROR_WRONG_STATE,
+			"nexus '%s' is active, not exported: there is nothing to release",
+			handover->name);
+	}
+	if (record->out.row == 1)
+		return released(handover);
+	return release_registered(handover, force);
+}

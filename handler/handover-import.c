@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Import and Check: the destination's side. */
+#include "handover-internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LINE_MAX_AGE_S 600
+
+static const char *state_text(enum nexus_state state)
+{
+	return state == NEXUS_ACTIVE ? "active" : state == NEXUS_INCOMING ? "incoming" : "exported";
+}
+
+static bool same_hand_over(const struct record_terms *terms, const struct state_line *line)
+{
+	return terms->id[0] != '\0' && strcmp(terms->id, line->terms.id) == 0;
+}
+
+/* Design section 7, "Import is taken by". */
+static enum nexus_error check_state(struct handover *handover, const struct state_line *line,
+				    bool force)
+{
+	const struct record *record = handover->record;
+
+	if (!handover->migrate_pr)
+		return handover_fail(
+			handover, NEXUS_ERROR_UNSUPPORTED,
+			"nexus '%s' has migrate-pr=off: create the backstore without that option",
+			handover->name);
+	if (record->state != NEXUS_ACTIVE || record->fenced)
+		return NEXUS_OK;
+	if (line != NULL && same_hand_over(&record->in, line))
+		return NEXUS_OK;
+	if (record->key != 0)
+		return handover_fail(
+			handover, NEXUS_ERROR_WRONG_STATE,
+			"nexus '%s' is active and its guest is registered with key 0x%" PRIx64
+			": Import is for a nexus whose guest has not arrived; Forget would "
+			"unregister it",
+			handover->name, record->key);
+	if (handover->ops->guest_has_written(handover->user) && !force)
+		return handover_fail(
+			handover, NEXUS_ERROR_WRONG_STATE,
+			"nexus '%s' is active and a guest has written through it: Import would "
+			"put a second guest on it (force, when that guest is known to be gone)",
+			handover->name);
+	return NEXUS_OK;
+}
+
+static enum nexus_error check_line(struct handover *handover, const struct state_line *line,
+				   bool force)
+{
+	const struct record *record = handover->record;
+	uint64_t now_s = handover->ops->wall_clock_s(handover->user);
+	const struct record_terms *terms = &line->terms;
+	uint64_t age_s = now_s > terms->time_s ? now_s - terms->time_s : terms->time_s - now_s;
+
+	if (strcmp(record->lun, line->lun) != 0)
+		return handover_fail(
+			handover, NEXUS_ERROR_WRONG_LUN,
+			"the state line is of LUN %s, and nexus '%s' is on LUN %s: Import on the "
+			"backstore that reaches the same LUN",
+			line->lun, handover->name, record->lun);
+	if (terms->row != 1 && age_s > LINE_MAX_AGE_S && !force)
+		return handover_fail(
+			handover, NEXUS_ERROR_STALE,
+			"the state line was made at %" PRIu64 " and it is %" PRIu64
+			" here (seconds "
+			"since 1970): lines of more than %d s are not taken; Export again, or set "
+			"the clocks of both hosts (force, when the clocks are known to differ)",
+			terms->time_s, now_s, LINE_MAX_AGE_S);
+	if (terms->row == 3 && terms->count > 1)
+		return handover_fail(
+			handover, NEXUS_ERROR_KEY_SHARED,
+			"key 0x%" PRIx64
+			" is registered on %u nexuses: taking the reservation over "
+			"would throw the other out; give each node of the cluster a key of its own",
+			terms->key, terms->count);
+	return NEXUS_OK;
+}
+
+static enum nexus_error fail_stale(struct handover *handover, const struct record_terms *terms,
+				   const struct pr_keys *keys, uint32_t expected)
+{
+	if (keys->matching == 0)
+		return handover_fail(
+			handover, NEXUS_ERROR_FENCED,
+			"key 0x%" PRIx64
+			" is not registered on the LUN any more: another initiator "
+			"has removed it since Export; Abort at the source, whose guest is fenced",
+			terms->key);
+	return handover_fail(
+		handover, NEXUS_ERROR_STALE,
+		"the LUN's registrations have changed since Export: PRGENERATION is %u where %u "
+		"was due, key 0x%" PRIx64 " is listed %u times: Export again, and Import that line",
+		keys->generation, expected, terms->key, keys->matching);
+}
+
+/* ---- rows 2 to 4 ---- */
+
+/*
+ * Registers K here. NEXUS_OK: K is registered by this nexus, record->in_registered says so, and record->in_moves counts
+ * what that moved PRGENERATION by; *ret_exact false: by how much is not known.
+ */
+static enum nexus_error register_here(struct handover *handover, uint64_t old_key, bool *ret_exact)
+{
+	struct record *record = handover->record;
+	const struct record_terms *terms = &record->in;
+	struct pr_keys after;
+	enum handover_wire wire;
+	enum nexus_error error;
+	uint32_t moved;
+
+	*ret_exact = true;
+	if (record->in_registered) {
+		bool registered;
+
+		error = handover_probe(handover, RECORD_STEP_IMPORT_REREGISTER, terms->key,
+				       &registered, &moved, &after);
+		if (error != NEXUS_OK)
+			return error;
+		record->in_registered = registered;
+		record->in_moves += registered ? 1 : 0;
+		if (registered)
+			return handover_conclude(handover);
+		record->in_moves = 0;
+	}
+	error = handover_register(handover, RECORD_STEP_IMPORT_REGISTER, old_key, terms->key,
+				  &wire);
+	if (error != NEXUS_OK)
+		return error;
+	if (wire == HANDOVER_CONFLICT && old_key != 0) {
+		/* The registration of the older hand-over is gone, as it is after row 3. */
+		error = handover_register(handover, RECORD_STEP_IMPORT_REGISTER, 0, terms->key,
+					  &wire);
+		if (error != NEXUS_OK)
+			return error;
+	}
+	if (wire == HANDOVER_REFUSED) {
+		handover_conclude(handover);
+		return handover_fail_lun(handover, "registering the key at the destination");
+	}
+	record->in_moves = 1;
+	if (wire == HANDOVER_GOOD) {
+		record->in_registered = true;
+		return handover_conclude(handover);
+	}
+	error = handover_probe(handover, RECORD_STEP_IMPORT_REREGISTER, terms->key,
+			       &record->in_registered, &moved, &after);
+	if (error != NEXUS_OK)
+		return error;
+	record->in_moves = record->in_registered ? 2 : 0;
+	/* CONFLICT, and yet K is ours: from when is not known. */
+	*ret_exact = wire != HANDOVER_CONFLICT;
+	error = handover_conclude(handover);
+	if (error != NEXUS_OK)
+		return error;
+	if (record->in_registered)
+		return NEXUS_OK;
+	if (wire == HANDOVER_CONFLICT)
+		return handover_fail(
+			handover, NEXUS_ERROR_WRONG_STATE,
+			"nexus '%s' is registered on the LUN with another key than 0x%" PRIx64
+			" already: another guest or program on this host uses the same path; "
+			"Forget, or unregister it there, first",
+			handover->name, terms->key);
+	return handover_fail_lun(handover, "registering the key at the destination");
+}
+
+/* Import has not succeeded and its REGISTER must not stay. Keeps error, unless the undo itself fails. */
+static enum nexus_error take_registration_back(struct handover *handover, enum nexus_error error,
+					       bool *ret_holds)
+{
+	struct record *record = handover->record;
+	char message[NEXUS_MESSAGE_MAX];
+	enum nexus_error undo_error;
+
+	memcpy(message, handover->message, sizeof(message));
+	undo_error = handover_undo(handover, RECORD_STEP_IMPORT_UNDO, record->in.key,
+				   record->in.row, record->in.type, ret_holds);
+	if (undo_error != NEXUS_OK)
+		return undo_error;
+	if (!*ret_holds) {
+		record->in_registered = false;
+		record->in_moves = 0;
+		undo_error = handover_conclude(handover);
+		if (undo_error != NEXUS_OK)
+			return undo_error;
+	}
+	memcpy(handover->message, message, sizeof(message));
+	return error;
+}
+
+/* After a PREEMPT, whatever its status: who holds? */
+static enum nexus_error after_preempt(struct handover *handover, enum handover_wire wire)
+{
+	struct record *record = handover->record;
+	const struct record_terms *terms = &record->in;
+	struct handover_view view;
+	struct pr_keys after;
+	enum nexus_error error;
+	bool registered = true;
+	uint32_t moved;
+
+	error = handover_look(handover, terms->key, &view);
+	if (error != NEXUS_OK)
+		return error;
+	if (wire != HANDOVER_GOOD || view.keys.matching != 1) {
+		error = handover_probe(handover, RECORD_STEP_IMPORT_REREGISTER, terms->key,
+				       &registered, &moved, &after);
+		if (error != NEXUS_OK)
+			return error;
+		error = handover_look(handover, terms->key, &view);
+		if (error != NEXUS_OK)
+			return error;
+	}
+	record->in_registered = registered;
+	if (registered && handover_view_sole_holder(&view, terms->key, terms->type))
+		return handover_conclude(handover);
+	error = handover_conclude(handover);
+	if (error != NEXUS_OK)
+		return error;
+	if (!registered)
+		return handover_fail(handover, NEXUS_ERROR_FENCED,
+				     "another initiator has removed key 0x%" PRIx64
+				     " from nexus '%s' during "
+				     "Import: the guest is fenced",
+				     terms->key, handover->name);
+	if (view.keys.matching > 1)
+		return handover_fail(
+			handover, NEXUS_ERROR_LUN,
+			"PREEMPT did not take effect on the LUN (%s): key 0x%" PRIx64
+			" is listed %u times; Import again, or Abort here and then at the source",
+			handover->ops->lun_error(handover->user), terms->key, view.keys.matching);
+	return handover_fail(handover, NEXUS_ERROR_FENCED,
+			     "another initiator holds the LUN now (type %u, key 0x%" PRIx64
+			     "): the reservation of the guest was taken from it during Import",
+			     view.reservation.type, view.reservation.key);
+}
+
+static enum nexus_error take_reservation(struct handover *handover)
+{
+	const struct record_terms *terms = &handover->record->in;
+	struct pr_out out = {
+		.action = PR_OUT_PREEMPT,
+		.type = terms->type,
+		.key = terms->key,
+		.new_key = terms->key,
+		.list_len = PR_OUT_LIST_LEN,
+	};
+	enum handover_wire wire;
+	enum nexus_error error;
+
+	error = handover_step(handover, RECORD_STEP_IMPORT_PREEMPT, &out, &wire);
+	return error != NEXUS_OK ? error : after_preempt(handover, wire);
+}
+
+static enum nexus_error import_registration(struct handover *handover, uint64_t old_key)
+{
+	struct record *record = handover->record;
+	const struct record_terms *terms = &record->in;
+	struct handover_view view;
+	enum nexus_error error;
+	bool exact, holds;
+
+	if (!record->in_registered) {
+		/* What would be undone at once is better not done. */
+		error = handover_look(handover, terms->key, &view);
+		if (error != NEXUS_OK)
+			return error;
+		if (view.keys.generation != terms->generation || view.keys.matching != terms->count)
+			return fail_stale(handover, terms, &view.keys, terms->generation);
+	}
+	handover->ops->reset_seen(handover->user);
+	error = register_here(handover, old_key, &exact);
+	if (error != NEXUS_OK)
+		return error;
+	error = handover_look(handover, terms->key, &view);
+	if (error != NEXUS_OK)
+		return error;
+	if (terms->row == 3 && handover_view_sole_holder(&view, terms->key, terms->type))
+		return NEXUS_OK;
+	if (!exact || handover->ops->reset_seen(handover->user) ||
+	    view.keys.generation != terms->generation + record->in_moves ||
+	    view.keys.matching != terms->count + 1) {
+		/* Without this nexus's own. */
+		view.keys.matching--;
+		error = fail_stale(handover, terms, &view.keys,
+				   terms->generation + record->in_moves);
+		error = take_registration_back(handover, error, &holds);
+		return holds ? NEXUS_OK : error;
+	}
+	return terms->row == 3 ? take_reservation(handover) : NEXUS_OK;
+}
+
+/* Row 1 over an exported nexus: what stands here of the older hand-over goes. */
+static enum nexus_error drop_older(struct handover *handover, uint64_t old_key)
+{
+	enum handover_wire wire;
+	enum nexus_error error;
+
+	if (old_key == 0)
+		return NEXUS_OK;
+	error = handover_register(handover, RECORD_STEP_IMPORT_REGISTER, old_key, 0, &wire);
+	if (error != NEXUS_OK)
+		return error;
+	if (wire != HANDOVER_GOOD && wire != HANDOVER_CONFLICT)
+		return handover_fail_lun(handover, "unregistering the key of an older hand-over");
+	return handover_conclude(handover);
+}
+
+static enum nexus_error imported(struct handover *handover, const struct state_line *line)
+{
+	struct record *record = handover->record;
+	struct record before = *record;
+	const struct record_terms *terms = &record->in;
+	enum nexus_error error;
+
+	record->state = NEXUS_ACTIVE;
+	record->in_done = true;
+	record->in_registered = false;
+	record->key = terms->row == 1 ? 0 : terms->key;
+	record->holder = terms->row >= 3;
+	record->type = record->holder ? terms->type : PR_TYPE_NONE;
+	record->fenced = terms->row == 1 && terms->fenced;
+	record->fenced_key = record->fenced ? terms->key : 0;
+	record->scsi2 = false;
+	if (record->key != 0)
+		handover_learn_transport_id(handover, record->key);
+	for (size_t i = 0; i < RECORD_TRANSPORT_IDS && line->transport_ids[i][0] != '\0'; i++)
+		record_add_transport_id(record, line->transport_ids[i], false);
+	for (size_t i = 0; i < line->unit_attention_count; i++)
+		record_add_unit_attention(record, line->unit_attentions[i]);
+	error = handover_conclude(handover);
+	if (error != NEXUS_OK) {
+		/* K stays registered and journalled as Import's: Import again goes on from there. */
+		before.in_registered = terms->row != 1;
+		*record = before;
+		return error;
+	}
+	handover->ops->open_gate(handover->user);
+	return NEXUS_OK;
+}
+
+enum nexus_error handover_import(struct handover *handover, const char *text, bool force)
+{
+	struct record *record = handover->record;
+	struct state_line line;
+	enum nexus_error error;
+	uint64_t old_key;
+
+	if (!state_line_parse(text, &line, handover->message))
+		return NEXUS_ERROR_BAD_STATE;
+	if (strcmp(record->lun, line.lun) == 0 && record->state == NEXUS_EXPORTED &&
+	    same_hand_over(&record->out, &line))
+		return handover_abort_source(handover, force);
+	if (record->state == NEXUS_ACTIVE && record->in_done && same_hand_over(&record->in, &line))
+		return NEXUS_OK;
+	error = check_state(handover, &line, force);
+	if (error == NEXUS_OK)
+		error = check_line(handover, &line, force);
+	if (error != NEXUS_OK)
+		return error;
+	if (record->in_registered && !same_hand_over(&record->in, &line))
+		return handover_fail(
+			handover, NEXUS_ERROR_WRONG_STATE,
+			"nexus '%s' has an unfinished Import of hand-over %s: Abort that first",
+			handover->name, record->in.id);
+	handover->ops->close_gate(handover->user);
+	/* What an older hand-over left registered here is changed to the new key. */
+	old_key = record->state == NEXUS_EXPORTED && record->out.row != 1 ? record->out.key : 0;
+	record->in = line.terms;
+	record->in_done = false;
+	if (line.terms.row == 1)
+		error = drop_older(handover, old_key);
+	else
+		error = import_registration(handover, old_key);
+	if (error == NEXUS_OK)
+		error = imported(handover, &line);
+	/* Not imported: the gate stands as before. */
+	if (error != NEXUS_OK && handover_gate_open(record))
+		handover->ops->open_gate(handover->user);
+	return error;
+}
+
+enum nexus_error handover_check(struct handover *handover, const char *text, bool force)
+{
+	struct record *record = handover->record;
+	struct pr_capabilities capabilities;
+	struct handover_view view;
+	struct state_line line;
+	enum nexus_error error;
+	bool empty = text[0] == '\0';
+
+	if (!empty && !state_line_parse(text, &line, handover->message))
+		return NEXUS_ERROR_BAD_STATE;
+	error = check_state(handover, empty ? NULL : &line, force);
+	if (error == NEXUS_OK && !empty)
+		error = check_line(handover, &line, force);
+	if (error != NEXUS_OK)
+		return error;
+	if (record->in_registered && (empty || !same_hand_over(&record->in, &line)))
+		return handover_fail(handover, NEXUS_ERROR_WRONG_STATE,
+				     "nexus '%s' (%s) has an unfinished Import of hand-over %s: "
+				     "Abort that first",
+				     handover->name, state_text(record->state), record->in.id);
+	if (!handover->ops->read_capabilities(handover->user, &capabilities))
+		return handover_fail_lun(handover, "reading the LUN's reservation capabilities");
+	error = handover_look(handover, empty ? 0 : line.terms.key, &view);
+	if (error != NEXUS_OK || empty || line.terms.row == 1 || record->in_registered ||
+	    (record->in_done && same_hand_over(&record->in, &line)))
+		return error;
+	if (view.keys.generation != line.terms.generation || view.keys.matching != line.terms.count)
+		return fail_stale(handover, &line.terms, &view.keys, line.terms.generation);
+	return NEXUS_OK;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of the hand-over share; for handover*.c alone. */
+#ifndef PRMIG_HANDOVER_INTERNAL_H
+#define PRMIG_HANDOVER_INTERNAL_H
+
+#include "handover.h"
+
+/* Sets the message and returns error. */
+enum nexus_error handover_fail(struct handover *handover, enum nexus_error error,
+			       const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* NEXUS_ERROR_LUN with what the LUN answered, or Timeout. */
+enum nexus_error handover_fail_lun(struct handover *handover, const char *doing);
+
+/* Saves the record; NEXUS_ERROR_LUN with a message when that fails. */
+enum nexus_error handover_save(struct handover *handover);
+
+/*
+ * One step on the wire: journalled, sent. The record still names the step when this returns: the caller puts the outcome into
+ * the record and calls handover_conclude. *ret_wire is set on NEXUS_OK only.
+ */
+enum nexus_error handover_step(struct handover *handover, enum record_step step,
+			       const struct pr_out *out, enum handover_wire *ret_wire);
+/* The step is over: RECORD_STEP_NONE, saved. */
+enum nexus_error handover_conclude(struct handover *handover);
+
+/* REGISTER (key -> new_key) with the APTPL bit as REPORT CAPABILITIES shows PTPL_A just before (the last REGISTER decides for the whole cluster). */
+enum nexus_error handover_register(struct handover *handover, enum record_step step, uint64_t key,
+				   uint64_t new_key, enum handover_wire *ret_wire);
+
+/* What READ KEYS and READ RESERVATION, of one generation, show. */
+struct handover_view {
+	struct pr_keys keys;
+	struct pr_reservation reservation;
+};
+enum nexus_error handover_look(struct handover *handover, uint64_t key,
+			       struct handover_view *ret_view);
+/* View: the reservation is of this key and type, and the key is listed once. */
+bool handover_view_sole_holder(const struct handover_view *view, uint64_t key, uint8_t type);
+
+/*
+ * Is this nexus registered with key? REGISTER (key -> key): GOOD proves it, RESERVATION CONFLICT disproves it, and where the LUN's answer cannot be
+ * trusted PRGENERATION decides. Harms nothing; moves the generation by one when registered (*ret_moved says by how much it moved).
+ */
+enum nexus_error handover_probe(struct handover *handover, enum record_step step, uint64_t key,
+				bool *ret_registered, uint32_t *ret_moved,
+				struct pr_keys *ret_after);
+
+/* After a proof of registration: which TransportID this nexus has on the LUN, where READ FULL STATUS tells. */
+void handover_learn_transport_id(struct handover *handover, uint64_t key);
+
+/* The nexus has lost its registration to another initiator. */
+void handover_set_fenced(struct record *record, uint64_t key);
+void handover_set_unregistered(struct record *record);
+
+enum nexus_error handover_abort_source(struct handover *handover, bool force);
+
+/* Undoes Import's or Abort's own REGISTER (key -> 0), unless this nexus may be the holder (design section 7, Undo). *ret_holds: it holds, and nothing was undone. */
+enum nexus_error handover_undo(struct handover *handover, enum record_step step, uint64_t key,
+			       uint8_t row, uint8_t type, bool *ret_holds);
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Forget, what a restart finds unfinished, and resynchronisation with the LUN. */
+#include "handover-internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum nexus_error handover_forget(struct handover *handover, bool force)
+{
+	struct record *record = handover->record;
+	uint64_t key = record->in_registered ? record->in.key : record->key;
+	struct handover_view view;
+	enum handover_wire wire;
+	enum nexus_error error;
+
+	if (record->state == NEXUS_EXPORTED && !force)
+		return handover_fail(
+			handover, NEXUS_ERROR_WRONG_STATE,
+			"nexus '%s' is exported: Release or Abort the hand-over %s (force, to "
+			"unregister and forget all the same)",
+			handover->name, record->out.id);
+	if (key != 0) {
+		error = handover_look(handover, key, &view);
+		if (error != NEXUS_OK)
+			return error;
+		if (view.reservation.held && !force &&
+		    (view.reservation.key == key ||
+		     (pr_type_all_registrants(view.reservation.type) && view.keys.count == 1)))
+			return handover_fail(handover, NEXUS_ERROR_WRONG_STATE,
+					     "nexus '%s' holds the reservation (type %u): to "
+					     "unregister it frees "
+					     "the LUN for anybody (force, when that is meant)",
+					     handover->name, view.reservation.type);
+		error = handover_register(handover, RECORD_STEP_FORGET_UNREGISTER, key, 0, &wire);
+		if (error != NEXUS_OK)
+			return error;
+		/* CONFLICT: it was gone already. */
+		if (wire != HANDOVER_GOOD && wire != HANDOVER_CONFLICT)
+			return handover_fail_lun(handover, "unregistering");
+	}
+	handover_set_unregistered(record);
+	record->state = NEXUS_ACTIVE;
+	record->fenced = false;
+	record->fenced_key = 0;
+	record->scsi2 = false;
+	record->out = (struct record_terms){0};
+	record->in = (struct record_terms){0};
+	record->take_back = record->in_registered = record->in_done = record->pending = false;
+	record->unit_attention_count = 0;
+	memset(record->transport_ids, 0, sizeof(record->transport_ids));
+	record->own_transport_id = false;
+	error = handover_conclude(handover);
+	if (error == NEXUS_OK)
+		handover->ops->open_gate(handover->user);
+	return error;
+}
+
+/* ---- at open ---- */
+
+static enum nexus_error settle_import(struct handover *handover)
+{
+	struct record *record = handover->record;
+	enum record_step step = record->step;
+	struct pr_keys after;
+	enum nexus_error error;
+	uint32_t moved;
+
+	error = handover_probe(handover, RECORD_STEP_IMPORT_REREGISTER, record->in.key,
+			       &record->in_registered, &moved, &after);
+	if (error != NEXUS_OK)
+		return error;
+	if (!record->in_registered)
+		record->in_moves = 0;
+	else if (step == RECORD_STEP_IMPORT_REGISTER)
+		record->in_moves = 2;
+	else
+		/* An unfinished REGISTER (K -> K) may have moved the generation or not: never exact again. */
+		record->in_moves = UINT32_MAX / 2;
+	return handover_conclude(handover);
+}
+
+static enum nexus_error settle_take_back(struct handover *handover)
+{
+	struct record *record = handover->record;
+	struct pr_keys after;
+	enum nexus_error error;
+	uint32_t moved;
+
+	error = handover_probe(handover, record->step, record->out.key, &record->take_back, &moved,
+			       &after);
+	return error != NEXUS_OK ? error : handover_conclude(handover);
+}
+
+static enum nexus_error settle_undo(struct handover *handover, uint64_t key,
+				    const struct record_terms *terms, bool *flag)
+{
+	enum nexus_error error;
+	bool holds;
+
+	error = handover_undo(handover, handover->record->step, key, terms->row, terms->type,
+			      &holds);
+	if (error != NEXUS_OK)
+		return error;
+	*flag = holds;
+	return handover_conclude(handover);
+}
+
+enum nexus_error handover_settle(struct handover *handover)
+{
+	struct record *record = handover->record;
+
+	switch (record->step) {
+	case RECORD_STEP_NONE:
+		return NEXUS_OK;
+	case RECORD_STEP_EXPORT_BARRIER:
+	case RECORD_STEP_RELEASE_PROBE:
+	case RECORD_STEP_ABORT_BARRIER:
+	case RECORD_STEP_ABORT_PREEMPT:
+		/* Each only repeats what stands, or is found out anew by the call that comes next. */
+		return handover_conclude(handover);
+	case RECORD_STEP_IMPORT_REGISTER:
+	case RECORD_STEP_IMPORT_REREGISTER:
+	case RECORD_STEP_IMPORT_PREEMPT:
+		return settle_import(handover);
+	case RECORD_STEP_IMPORT_UNDO:
+	case RECORD_STEP_ABORT_UNREGISTER:
+		return settle_undo(handover, record->in.key, &record->in, &record->in_registered);
+	case RECORD_STEP_RELEASE_UNREGISTER:
+		return handover_release(handover, record->out.id, true);
+	case RECORD_STEP_ABORT_REGISTER:
+	case RECORD_STEP_ABORT_TAKE_BACK:
+		return settle_take_back(handover);
+	case RECORD_STEP_ABORT_UNDO:
+		return settle_undo(handover, record->out.key, &record->out, &record->take_back);
+	case RECORD_STEP_FORGET_UNREGISTER:
+		return handover_forget(handover, true);
+	case RECORD_STEP_COUNT:
+		break;
+	}
+	return handover_conclude(handover);
+}
+
+/* ---- resynchronisation ---- */
+
+enum nexus_error handover_resync(struct handover *handover, bool *ret_fenced)
+{
+	struct record *record = handover->record;
+	uint64_t key = record->in_registered ? record->in.key : record->key;
+	struct record before = *record;
+	struct handover_view view;
+	enum nexus_error error;
+
+	*ret_fenced = false;
+	if (key == 0 || record->state == NEXUS_EXPORTED)
+		return NEXUS_OK;
+	error = handover_look(handover, key, &view);
+	if (error != NEXUS_OK)
+		return error;
+	if (view.keys.matching == 0) {
+		if (record->in_registered) {
+			record->in_registered = false;
+			record->in_moves = 0;
+		} else {
+			handover_set_fenced(record, key);
+			*ret_fenced = true;
+		}
+	} else if (!record->in_registered) {
+		/* With the key listed once it is this nexus's; listed more often, what this nexus did itself is trusted. */
+		if (!view.reservation.held)
+			record->holder = false;
+		else if (pr_type_all_registrants(view.reservation.type))
+			record->holder = true;
+		else if (view.reservation.key != key)
+			record->holder = false;
+		else if (view.keys.matching == 1)
+			record->holder = true;
+		record->type = record->holder ? view.reservation.type : PR_TYPE_NONE;
+	}
+	if (before.key == record->key && before.holder == record->holder &&
+	    before.type == record->type && before.fenced == record->fenced &&
+	    before.in_registered == record->in_registered)
+		return NEXUS_OK;
+	return handover_save(handover);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The hand-over of design section 7: Export, Import, Check, Release, Abort, Forget and what a restart finds unfinished.
+ *
+ * The decisions, and nothing else: what to ask the LUN, what to send, when the gate may open. Everything outside comes
+ * through struct handover_ops, called one after the other on the caller's thread; so the same code runs over a real LUN, over a fake one,
+ * and with a kill at each of its points. Includes no system header.
+ */
+#ifndef PRMIG_HANDOVER_H
+#define PRMIG_HANDOVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "nexus-types.h"
+#include "pr.h"
+#include "record.h"
+
+/* What became of a PERSISTENT RESERVE OUT. */
+enum handover_wire {
+	HANDOVER_GOOD,
+	HANDOVER_CONFLICT, /* RESERVATION CONFLICT: no effect */
+	HANDOVER_REFUSED,  /* CHECK CONDITION that says it had no effect */
+	HANDOVER_UNKNOWN, /* no answer, or one that may lie (NOT READY): it may have taken effect */
+};
+
+/* Where a step stands when point() is called: the places where a kill, or another initiator, can come in. */
+enum handover_moment {
+	HANDOVER_BEFORE_JOURNAL,
+	HANDOVER_JOURNALLED, /* on disk, not on the wire */
+	HANDOVER_ANSWERED,   /* off the wire, the outcome not on disk */
+};
+
+#define HANDOVER_REGISTRANTS 16
+
+/* READ FULL STATUS, of one key. */
+struct handover_registrants {
+	uint32_t generation;
+	size_t count; /* those with the key; only the first HANDOVER_REGISTRANTS are kept */
+	struct {
+		char transport_id[PR_TRANSPORT_ID_TEXT_MAX];
+		uint16_t relative_target_port;
+		bool holder;
+	} with_key[HANDOVER_REGISTRANTS];
+};
+
+/* The world. user is what handover_init was given. */
+struct handover_ops {
+	/* Sends one PERSISTENT RESERVE OUT, unit attentions met on the way queued for the guest (and the command repeated). */
+	enum handover_wire (*pr_out)(void *user, const struct pr_out *out);
+	/* False: the LUN did not answer; handover_fail has been told. */
+	bool (*read_keys)(void *user, uint64_t key, struct pr_keys *ret_keys);
+	bool (*read_reservation)(void *user, struct pr_reservation *ret_reservation);
+	bool (*read_capabilities)(void *user, struct pr_capabilities *ret_capabilities);
+	/* False also where the LUN has no READ FULL STATUS. */
+	bool (*read_full_status)(void *user, uint64_t key, struct handover_registrants *ret);
+	/* Why the last of the above failed, for people. */
+	const char *(*lun_error)(void *user);
+	/* A unit attention of ASC 29h (power on, reset) was met since the last call of this. */
+	bool (*reset_seen)(void *user);
+	/* The record to disk. False: it could not be written. */
+	bool (*save)(void *user);
+	void (*point)(void *user, enum record_step step, enum handover_moment moment);
+	/* Closes the gate; open: as the record's state says. */
+	void (*close_gate)(void *user);
+	void (*open_gate)(void *user);
+	/* Waits until no command of the guest that passed the gate before is at the LUN. False: time ran out. */
+	bool (*drain)(void *user);
+	/* Answers BUSY to what the gate holds. */
+	void (*answer_held_busy)(void *user);
+	/* A write-class command of the guest has passed since open, Import or Release. */
+	bool (*guest_has_written)(void *user);
+	/* The time of this call is up. */
+	bool (*expired)(void *user);
+	uint64_t (*wall_clock_s)(void *user);
+	/* A fresh random id: NEXUS_ID_LEN hex digits and NUL. */
+	void (*new_id)(void *user, char *ret_id);
+};
+
+struct handover {
+	const struct handover_ops *ops;
+	void *user;
+	struct record *record; /* changed, and saved through ops->save */
+	const char *name;      /* the nexus's, for messages and the line */
+	bool migrate_pr;
+	char *message; /* NEXUS_MESSAGE_MAX bytes: set with every error */
+};
+
+/*
+ * Each returns NEXUS_OK or an error with handover->message set. The record is consistent, and on disk, after each.
+ * force and id as in design section 4; id "" for whatever hand-over there is.
+ */
+enum nexus_error handover_export(struct handover *handover, char *ret_line);
+enum nexus_error handover_import(struct handover *handover, const char *line, bool force);
+enum nexus_error handover_check(struct handover *handover, const char *line, bool force);
+enum nexus_error handover_release(struct handover *handover, const char *id, bool force);
+enum nexus_error handover_abort(struct handover *handover, const char *id, bool force);
+enum nexus_error handover_forget(struct handover *handover, bool force);
+
+/* At open, before anything else: finds out what became of a step that was journalled and not concluded. Opens no gate. */
+enum nexus_error handover_settle(struct handover *handover);
+
+/*
+ * Brings memory in line with the LUN (invariant 6). An active nexus whose registration is gone becomes fenced; an incoming one that lost an
+ * unfinished Import forgets it; an exported one is left alone. ret_fenced: it became so now.
+ */
+enum nexus_error handover_resync(struct handover *handover, bool *ret_fenced);
+
+/* Whether the gate is open in this state. */
+bool handover_gate_open(const struct record *record);
+
+#endif

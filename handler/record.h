@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What prmig remembers of a nexus, and writes to disk before it answers (design section 3 and invariant 5); and the terms of a
+ * hand-over, which travel in the state line. Pure: text in, text out.
+ */
+#ifndef PRMIG_RECORD_H
+#define PRMIG_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cfgstring.h"
+#include "nexus-types.h"
+#include "pr.h"
+#include "scsi.h"
+
+#define RECORD_UNIT_ATTENTIONS 8
+#define RECORD_TRANSPORT_IDS 4
+#define RECORD_TEXT_MAX 8192
+
+/*
+ * The named points: each a step on the wire of the hand-over, journalled before it is sent. RECORD_STEP_NONE: nothing is unfinished.
+ * The names (record_step_name) are the words of the journal and of the protocol's model.
+ */
+enum record_step {
+	RECORD_STEP_NONE,
+	RECORD_STEP_EXPORT_BARRIER, /* REGISTER (K -> K) */
+	RECORD_STEP_IMPORT_REGISTER, /* REGISTER (0 -> K), or (older K -> K) over an exported nexus */
+	RECORD_STEP_IMPORT_REREGISTER,	/* REGISTER (K -> K): is it ours already? */
+	RECORD_STEP_IMPORT_PREEMPT,	/* PREEMPT (K, K, T) */
+	RECORD_STEP_IMPORT_UNDO,	/* REGISTER (K -> 0) */
+	RECORD_STEP_RELEASE_PROBE,	/* REGISTER (K -> K): are we registered still? */
+	RECORD_STEP_RELEASE_UNREGISTER, /* REGISTER (K -> 0) */
+	RECORD_STEP_ABORT_BARRIER,	/* REGISTER (K -> K), rows 2 and 4 */
+	RECORD_STEP_ABORT_PREEMPT,	/* PREEMPT (K, K, T), row 3 */
+	RECORD_STEP_ABORT_REGISTER,	/* REGISTER (0 -> K): the take-back begins */
+	RECORD_STEP_ABORT_TAKE_BACK,	/* PREEMPT (AND ABORT) (K, K, T) */
+	RECORD_STEP_ABORT_UNDO,		/* REGISTER (K -> 0): nothing to take back */
+	RECORD_STEP_ABORT_UNREGISTER,	/* REGISTER (K -> 0), at the destination */
+	RECORD_STEP_FORGET_UNREGISTER,	/* REGISTER (K -> 0) */
+	RECORD_STEP_COUNT,
+};
+const char *record_step_name(enum record_step step);
+
+/* What Export found and Import must find. */
+struct record_terms {
+	char id[NEXUS_ID_LEN + 1]; /* empty: no hand-over */
+	uint8_t row;		   /* 1 to 4: design section 7 */
+	uint64_t key;		   /* K; row 1: of a fenced nexus, the key it had, or 0 */
+	uint8_t type;		   /* T: of the reservation, rows 3 and 4 */
+	bool fenced;
+	bool ptpl;	     /* PTPL_A at Export */
+	uint32_t generation; /* G: PRGENERATION after the barrier */
+	uint32_t count;	     /* how often K was listed then */
+	uint64_t time_s;     /* wall clock of Export */
+};
+
+struct record {
+	char lun[SCSI_DESIGNATOR_MAX];
+	char group[CFGSTRING_NAME_MAX + 1];
+	enum nexus_state state;
+
+	uint64_t key; /* 0: not registered */
+	bool holder;
+	uint8_t type; /* of the reservation held */
+	bool ptpl;    /* the APTPL bit of this nexus's last REGISTER */
+	bool fenced;
+	uint64_t fenced_key;
+	bool scsi2; /* the guest holds a SCSI-2 RESERVE */
+	uint32_t generation;
+
+	struct record_terms out; /* source: the hand-over exported, or the last one ended */
+	bool take_back;		 /* source: Abort has registered K again and is not done */
+
+	struct record_terms in; /* destination: the hand-over imported, or being imported */
+	bool in_registered;	/* K is registered here by Import, which is not done */
+	bool in_done;		/* Import has succeeded */
+	uint32_t in_moves;	/* how often Import itself has moved PRGENERATION */
+
+	enum record_step step; /* sent, or about to be; outcome not on disk */
+
+	/* A guest's PERSISTENT RESERVE OUT: journalled before it is sent. */
+	bool pending;
+	bool pending_stands; /* it took effect, though the guest was not told: a repetition is answered GOOD */
+	uint8_t pending_cdb[PR_CDB_LEN];
+	uint8_t pending_list[PR_OUT_LIST_LEN];
+	size_t pending_list_len;
+
+	uint16_t unit_attentions[RECORD_UNIT_ATTENTIONS]; /* ASC/ASCQ, oldest first: the guest's */
+	size_t unit_attention_count;
+
+	/* What this guest has been on the LUN, newest first; [0] is this nexus where own_transport_id. */
+	char transport_ids[RECORD_TRANSPORT_IDS][PR_TRANSPORT_ID_TEXT_MAX];
+	uint16_t relative_target_port;
+	bool own_transport_id;
+};
+
+/* Queues a unit attention for the guest: once each; the oldest falls out when full. */
+void record_add_unit_attention(struct record *record, uint16_t asc_ascq);
+/* Remembers text as this nexus's own TransportID (own) or as one of the guest's former ones. */
+void record_add_transport_id(struct record *record, const char *text, bool own);
+/* Whether text is a TransportID that this guest has used. */
+bool record_knows_transport_id(const struct record *record, const char *text);
+
+/* The state file's text. text: RECORD_TEXT_MAX bytes. */
+bool record_format(const struct record *record, char *text);
+/* False: reason (NEXUS_MESSAGE_MAX bytes) says what is wrong; ret untouched. */
+bool record_parse(const char *text, struct record *ret_record, char *reason);
+
+/* A state line: what Export returns and Import takes. */
+struct state_line {
+	struct record_terms terms;
+	char lun[SCSI_DESIGNATOR_MAX];
+	char source[CFGSTRING_NAME_MAX + 1];
+	uint16_t unit_attentions[RECORD_UNIT_ATTENTIONS];
+	size_t unit_attention_count;
+	char transport_ids[RECORD_TRANSPORT_IDS][PR_TRANSPORT_ID_TEXT_MAX];
+};
+/* Of an exported record. text: NEXUS_STATE_LINE_MAX bytes. */
+bool state_line_format(const struct record *record, const char *source, char *text);
+/* False: reason (NEXUS_MESSAGE_MAX bytes); ret untouched. */
+bool state_line_parse(const char *text, struct state_line *ret_line, char *reason);
+
+#endif
