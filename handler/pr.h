@@ -42,10 +42,10 @@ enum pr_type {
 };
 
 #define PR_CDB_LEN 10
-#define PR_OUT_LIST_LEN 24	/* the basic parameter list */
-#define PR_OUT_LIST_MAX 8192	/* the longest that prmig forwards */
-#define PR_TRANSPORT_ID_TEXT_MAX 700 /* as text, percent-encoded; with NUL */
-#define PR_TRANSPORT_ID_MAX 228 /* the longest TransportID: iSCSI, SPC-4 7.6.4.6 */
+#define PR_OUT_LIST_LEN 24	     /* the basic parameter list */
+#define PR_OUT_LIST_MAX 8192	     /* the longest that prmig forwards */
+#define PR_TRANSPORT_ID_MAX 248	     /* the longest TransportID: an iSCSI port's, SPC-4 7.6.4.6 */
+#define PR_TRANSPORT_ID_TEXT_MAX 760 /* as text, percent-encoded; with NUL */
 
 /* A PERSISTENT RESERVE OUT command: its CDB and, where it has the 24 bytes, its parameter list. */
 struct pr_out {
@@ -121,10 +121,10 @@ bool pr_full_status_next(const uint8_t *data, size_t len, size_t *offset,
 bool pr_full_status_generation(const uint8_t *data, size_t len, uint32_t *ret_generation);
 
 /*
- * TransportID as text, as in properties and state lines: "iscsi:iqn...,i,0x00023d000001",
- * "sas:...", "fc:...", "srp:...", else "id:" and hex. Percent-encoded as scsi_vpd_designator's text
- * is (',' in an iSCSI port name becomes %2C). ret: PR_TRANSPORT_ID_TEXT_MAX bytes. False:
- * malformed.
+ * TransportID as text, as in properties and state lines: "iscsi:iqn...%2Ci%2C0x00023d000001",
+ * "sas:...", "fc:...", "srp:...", else "id:" and hex. Encoded as scsi_vpd_designator's text is;
+ * iSCSI names in lower case, so that equal ports have equal text. ret: PR_TRANSPORT_ID_TEXT_MAX
+ * bytes. False: malformed (an iSCSI port name without ",i,0x", as old LIO has it, becomes "id:").
  */
 bool pr_transport_id_text(const uint8_t *id, size_t len, char *ret);
 

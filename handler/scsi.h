@@ -110,17 +110,18 @@ bool scsi_sense_parse(const uint8_t *sense, size_t len, uint8_t *ret_key, uint16
 
 /*
  * The logical unit's designator from a VPD 83h page: the best of association LUN: NAA, EUI-64, T10
- * vendor ID, SCSI name string. Text without spaces, quotes, ';', ',', '\\', '+', '%' (those
- * percent-encoded): "naa.6001405...". ret: SCSI_DESIGNATOR_MAX bytes. False: no such designator or
- * a malformed page.
+ * vendor ID, SCSI name string; of equally good ones the same whatever their order. Letters, digits,
+ * '-', '_', '.' and ':' stand as they are, every other byte percent-encoded: "naa.6001405...". ret:
+ * SCSI_DESIGNATOR_MAX bytes. False: no such designator or a malformed page.
  */
 bool scsi_vpd_designator(const uint8_t *page, size_t len, char *ret);
 
 /*
  * Clamps the block limits page (VPD B0h) as returned for an INQUIRY to max_blocks logical blocks:
  * MAXIMUM TRANSFER LENGTH (0 = no limit stated, becomes max_blocks), OPTIMAL TRANSFER LENGTH,
- * MAXIMUM PREFETCH LENGTH, and MAXIMUM COMPARE AND WRITE LENGTH. Only bytes that are there (len)
- * are changed. OPTIMAL becomes 0 when it does not fit any more.
+ * MAXIMUM PREFETCH LENGTH, the two maximum atomic transfer lengths, and MAXIMUM COMPARE AND WRITE
+ * LENGTH (to the half: it transfers each block twice). Only fields that are there in full (len) are
+ * changed. OPTIMAL becomes 0 when it does not fit any more. max_blocks 0: no limit.
  */
 void scsi_vpd_clamp_block_limits(uint8_t *page, size_t len, uint32_t max_blocks);
 
@@ -128,7 +129,9 @@ void scsi_vpd_clamp_block_limits(uint8_t *page, size_t len, uint32_t max_blocks)
  * REPORT SUPPORTED OPERATION CODES data-in, rewritten to agree with the filter and with pr_mask
  * (design section 6): with filter, what filter=on refuses is not reported; with mask_pr, REGISTER
  * AND MOVE is not. cdb is the command's. data holds the LUN's full answer (len bytes); returns the
- * new length (never longer). All-commands and both one-command formats, with and without RCTD.
+ * new length (never longer). All-commands and every one-command format, with and without RCTD. Of
+ * an answer that the allocation length cut, what cannot be judged goes: ask the LUN for all of it,
+ * and cut afterwards.
  */
 size_t scsi_rsoc_rewrite(const uint8_t *cdb, uint8_t *data, size_t len, bool filter, bool mask_pr);
 
