@@ -37,6 +37,8 @@ static enum nexus_error fenced_at_source(struct handover *handover)
 	enum nexus_error error;
 
 	handover_set_fenced(record, key);
+	/* As the LUN told this nexus while it was exported, when it was taken for the hand-over's own. */
+	handover->ops->add_unit_attention(handover->user, SCSI_ASC_REGISTRATIONS_PREEMPTED);
 	record->take_back = false;
 	record->state = NEXUS_ACTIVE;
 	error = handover_conclude(handover);
@@ -248,7 +250,7 @@ static enum nexus_error abort_destination(struct handover *handover, bool force)
 	uint64_t key = record->in.key;
 	bool holds, imported = record->state == NEXUS_ACTIVE;
 
-	if (imported && handover->ops->guest_has_written(handover->user) && !force)
+	if (imported && record->in_ran && !force)
 		return handover_fail(
 			handover, NEXUS_ERROR_WRONG_STATE,
 			"the guest runs at nexus '%s': it has written since Import; Release at the "

@@ -193,7 +193,7 @@ enum nexus_error handover_export(struct handover *handover, char *ret_line)
 	record->out = terms;
 	record->take_back = false;
 	record->state = NEXUS_EXPORTED;
-	if (!state_line_format(record, handover->name, ret_line)) {
+	if (!handover->ops->format_line(handover->user, ret_line)) {
 		error = handover_fail(handover, NEXUS_ERROR_UNSUPPORTED,
 				      "the state of nexus '%s' does not fit into a state line",
 				      handover->name);
@@ -215,7 +215,8 @@ static enum nexus_error released(struct handover *handover)
 	handover_set_unregistered(record);
 	record->fenced = false;
 	record->state = NEXUS_ACTIVE;
-	record->unit_attention_count = 0;
+	/* Of the hand-over's own making, or delivered by the line. */
+	handover->ops->clear_unit_attentions(handover->user);
 	error = handover_conclude(handover);
 	if (error != NEXUS_OK) {
 		record->state = NEXUS_EXPORTED;

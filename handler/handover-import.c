@@ -320,6 +320,7 @@ static enum nexus_error imported(struct handover *handover, const struct state_l
 
 	record->state = NEXUS_ACTIVE;
 	record->in_done = true;
+	record->in_ran = false;
 	record->in_registered = false;
 	record->key = terms->row == 1 ? 0 : terms->key;
 	record->holder = terms->row >= 3;
@@ -332,7 +333,7 @@ static enum nexus_error imported(struct handover *handover, const struct state_l
 	for (size_t i = 0; i < RECORD_TRANSPORT_IDS && line->transport_ids[i][0] != '\0'; i++)
 		record_add_transport_id(record, line->transport_ids[i], false);
 	for (size_t i = 0; i < line->unit_attention_count; i++)
-		record_add_unit_attention(record, line->unit_attentions[i]);
+		handover->ops->add_unit_attention(handover->user, line->unit_attentions[i]);
 	error = handover_conclude(handover);
 	if (error != NEXUS_OK) {
 		/* K stays registered and journalled as Import's: Import again goes on from there. */

@@ -48,6 +48,12 @@ enum nexus_error handover_probe(struct handover *handover, enum record_step step
 /* After a proof of registration: which TransportID this nexus has on the LUN, where READ FULL STATUS tells. */
 void handover_learn_transport_id(struct handover *handover, uint64_t key);
 
+/*
+ * Takes into memory whether this nexus, registered with key, holds the reservation. With the key listed more than once
+ * the LUN does not tell, and what this nexus did itself is trusted.
+ */
+void handover_note_holder(struct record *record, uint64_t key, const struct handover_view *view);
+
 /* The nexus has lost its registration to another initiator. */
 void handover_set_fenced(struct record *record, uint64_t key);
 void handover_set_unregistered(struct record *record);

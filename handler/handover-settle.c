@@ -46,7 +46,7 @@ enum nexus_error handover_forget(struct handover *handover, bool force)
 	record->out = (struct record_terms){0};
 	record->in = (struct record_terms){0};
 	record->take_back = record->in_registered = record->in_done = record->pending = false;
-	record->unit_attention_count = 0;
+	handover->ops->clear_unit_attentions(handover->user);
 	memset(record->transport_ids, 0, sizeof(record->transport_ids));
 	record->own_transport_id = false;
 	error = handover_conclude(handover);
@@ -115,6 +115,7 @@ enum nexus_error handover_settle(struct handover *handover)
 	case RECORD_STEP_EXPORT_BARRIER:
 	case RECORD_STEP_RELEASE_PROBE:
 	case RECORD_STEP_ABORT_BARRIER:
+	case RECORD_STEP_GUEST_PROBE:
 	case RECORD_STEP_ABORT_PREEMPT:
 		/* Each only repeats what stands, or is found out anew by the call that comes next. */
 		return handover_conclude(handover);
@@ -165,16 +166,7 @@ enum nexus_error handover_resync(struct handover *handover, bool *ret_fenced)
 			*ret_fenced = true;
 		}
 	} else if (!record->in_registered) {
-		/* With the key listed once it is this nexus's; listed more often, what this nexus did itself is trusted. */
-		if (!view.reservation.held)
-			record->holder = false;
-		else if (pr_type_all_registrants(view.reservation.type))
-			record->holder = true;
-		else if (view.reservation.key != key)
-			record->holder = false;
-		else if (view.keys.matching == 1)
-			record->holder = true;
-		record->type = record->holder ? view.reservation.type : PR_TYPE_NONE;
+		handover_note_holder(record, key, &view);
 	}
 	if (before.key == record->key && before.holder == record->holder &&
 	    before.type == record->type && before.fenced == record->fenced &&

@@ -179,6 +179,19 @@ void handover_set_fenced(struct record *record, uint64_t key)
 	record->fenced_key = key;
 }
 
+void handover_note_holder(struct record *record, uint64_t key, const struct handover_view *view)
+{
+	if (!view->reservation.held)
+		record->holder = false;
+	else if (pr_type_all_registrants(view->reservation.type))
+		record->holder = true;
+	else if (view->reservation.key != key)
+		record->holder = false;
+	else if (view->keys.matching == 1)
+		record->holder = true;
+	record->type = record->holder ? view->reservation.type : PR_TYPE_NONE;
+}
+
 bool handover_gate_open(const struct record *record)
 {
 	return record->state == NEXUS_ACTIVE;

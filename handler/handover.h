@@ -59,6 +59,11 @@ struct handover_ops {
 	const char *(*lun_error)(void *user);
 	/* A unit attention of ASC 29h (power on, reset) was met since the last call of this. */
 	bool (*reset_seen)(void *user);
+	/* The guest's queue of unit attentions, which commands in flight feed too. */
+	void (*add_unit_attention)(void *user, uint16_t asc_ascq);
+	void (*clear_unit_attentions)(void *user);
+	/* state_line_format of the record as it is now. ret_line: NEXUS_STATE_LINE_MAX bytes. */
+	bool (*format_line)(void *user, char *ret_line);
 	/* The record to disk. False: it could not be written. */
 	bool (*save)(void *user);
 	void (*point)(void *user, enum record_step step, enum handover_moment moment);
@@ -106,6 +111,19 @@ enum nexus_error handover_settle(struct handover *handover);
  * unfinished Import forgets it; an exported one is left alone. ret_fenced: it became so now.
  */
 enum nexus_error handover_resync(struct handover *handover, bool *ret_fenced);
+
+/*
+ * A guest's own PERSISTENT RESERVE OUT (migrate-pr=on). repeats: it is the one that took effect in a daemon that died before it could say so, and is to be
+ * answered GOOD unsent. begin journals it. end takes the outcome into memory: only GOOD counts, and what the command's success alone does not tell is
+ * asked of the LUN. settle finds out what became of one that has no outcome (a restart; told: the guest was given a status).
+ * cdb: PR_CDB_LEN bytes; list: the parameter list, of which PR_OUT_LIST_LEN bytes are kept.
+ */
+bool handover_guest_repeats(struct handover *handover, const uint8_t *cdb, const uint8_t *list,
+			    size_t list_len);
+enum nexus_error handover_guest_begin(struct handover *handover, const uint8_t *cdb,
+				      const uint8_t *list, size_t list_len);
+enum nexus_error handover_guest_end(struct handover *handover, enum handover_wire wire);
+enum nexus_error handover_guest_settle(struct handover *handover, bool told);
 
 /* Whether the gate is open in this state. */
 bool handover_gate_open(const struct record *record);

@@ -27,6 +27,7 @@ static const char *const step_names[RECORD_STEP_COUNT] = {
 	[RECORD_STEP_ABORT_UNDO] = "abort-undo",
 	[RECORD_STEP_ABORT_UNREGISTER] = "abort-unregister",
 	[RECORD_STEP_FORGET_UNREGISTER] = "forget-unregister",
+	[RECORD_STEP_GUEST_PROBE] = "guest-probe",
 };
 
 static const char *const state_names[] = {"active", "incoming", "exported"};
@@ -240,6 +241,7 @@ bool record_format(const struct record *record, char *text)
 	add_terms(&writer, "in-", &record->in);
 	fields_add_number(&writer, "in-registered", record->in_registered);
 	fields_add_number(&writer, "in-done", record->in_done);
+	fields_add_number(&writer, "in-ran", record->in_ran);
 	fields_add_number(&writer, "in-moves", record->in_moves);
 	fields_add_text(&writer, "step", record_step_name(record->step));
 	if (record->pending) {
@@ -332,6 +334,7 @@ bool record_parse(const char *text, struct record *ret_record, char *reason)
 	    !get_flag(text, "take-back", &record.take_back, reason) ||
 	    !get_flag(text, "in-registered", &record.in_registered, reason) ||
 	    !get_flag(text, "in-done", &record.in_done, reason) ||
+	    !get_flag(text, "in-ran", &record.in_ran, reason) ||
 	    !get_flag(text, "own-nexus", &record.own_transport_id, reason) ||
 	    !get_terms(text, FILE_SEPARATOR, "out-", &record.out, reason) ||
 	    !get_terms(text, FILE_SEPARATOR, "in-", &record.in, reason) ||

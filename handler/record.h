@@ -17,7 +17,7 @@
 
 #define RECORD_UNIT_ATTENTIONS 8
 #define RECORD_TRANSPORT_IDS 4
-#define RECORD_TEXT_MAX 8192
+#define RECORD_TEXT_MAX 16384
 
 /*
  * The named points: each a step on the wire of the hand-over, journalled before it is sent. RECORD_STEP_NONE: nothing is unfinished.
@@ -39,6 +39,7 @@ enum record_step {
 	RECORD_STEP_ABORT_UNDO,		/* REGISTER (K -> 0): nothing to take back */
 	RECORD_STEP_ABORT_UNREGISTER,	/* REGISTER (K -> 0), at the destination */
 	RECORD_STEP_FORGET_UNREGISTER,	/* REGISTER (K -> 0) */
+	RECORD_STEP_GUEST_PROBE, /* REGISTER (K -> K): did the guest's own command take effect? */
 	RECORD_STEP_COUNT,
 };
 const char *record_step_name(enum record_step step);
@@ -76,6 +77,7 @@ struct record {
 	struct record_terms in; /* destination: the hand-over imported, or being imported */
 	bool in_registered;	/* K is registered here by Import, which is not done */
 	bool in_done;		/* Import has succeeded */
+	bool in_ran;		/* the guest has written since that Import */
 	uint32_t in_moves;	/* how often Import itself has moved PRGENERATION */
 
 	enum record_step step; /* sent, or about to be; outcome not on disk */
