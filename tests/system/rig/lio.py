@@ -76,6 +76,24 @@ class Lio:
         )
         return Backstore(name, done.stdout.strip())
 
+    def pscsi(self, name, nexus):
+        """A backstore that passes everything through to a SCSI device, PERSISTENT
+        RESERVE included: what a guest has without prmig."""
+        host, channel, ident, lun = nexus.address.split(":")
+        done = self._script(
+            f"""
+            modprobe target_core_pscsi
+            n=0; while [ -d core/pscsi_$n ]; do n=$((n + 1)); done
+            mkdir -p core/pscsi_$n/{name}; cd core/pscsi_$n/{name}
+            echo scsi_host_id={host},scsi_channel_id={channel},scsi_target_id={ident},\
+scsi_lun_id={lun} >control
+            echo {nexus.disk} >udev_path
+            echo 1 >enable
+            pwd
+            """
+        )
+        return Backstore(name, done.stdout.strip())
+
     def backstore(self, name):
         """A backstore that exists, such as one that targetcli made."""
         done = self._script(f"ls -d {TARGET}/core/*/{name}")

@@ -292,14 +292,14 @@ class Spawned:
     def __init__(self, vm, command, number):
         self.vm = vm
         self.command = command if isinstance(command, str) else shlex.join(map(str, command))
-        self._pid_file = f"/run/rig-{number}.pid"
+        self.pid_file = f"/run/rig-{number}.pid"
         self._stdout = vm.folder / f"spawn-{number}.out"
         self._stderr = vm.folder / f"spawn-{number}.err"
         # pylint: disable=protected-access
         with open(self._stdout, "wb") as out, open(self._stderr, "wb") as err:
             self._process = start_bound(
                 vm._ssh()
-                + ["-T", "root@127.0.0.1", f"echo $$ >{self._pid_file}; {self.command}"],
+                + ["-T", "root@127.0.0.1", f"echo $$ >{self.pid_file}; {self.command}"],
                 stdout=out,
                 stderr=err,
             )
@@ -333,7 +333,7 @@ class Spawned:
 
     def signal(self, name="TERM"):
         """Send a signal to the command and all that it started."""
-        self.vm.run(f"kill -{name} -- -$(cat {self._pid_file})", check=False)
+        self.vm.run(f"kill -{name} -- -$(cat {self.pid_file})", check=False)
 
     def stop(self, timeout=30):
         """SIGKILL, and wait for its end."""

@@ -16,12 +16,7 @@ from .machine import VM
 SOURCE_ROOT = Path(__file__).resolve().parents[3]
 
 # What the outer machine needs beside what scripts/vm-image installs.
-PACKAGES = {
-    "qemu-system-x86": "/usr/bin/qemu-system-x86_64",
-    "qemu-utils": "/usr/bin/qemu-img",
-    "openssh-client": "/usr/bin/ssh",
-    "tgt": "/usr/sbin/tgtd",
-}
+PACKAGES = ["qemu-system-x86", "qemu-utils", "openssh-client", "tgt", "gcc", "libc6-dev"]
 
 
 class Rig:
@@ -62,23 +57,9 @@ class Rig:
     @staticmethod
     def install_needed():
         """Install what the outer machine lacks of PACKAGES."""
-        missing = [name for name, path in PACKAGES.items() if not os.path.exists(path)]
-        if not missing:
-            return
-        if os.geteuid() != 0:
-            raise RigError("install " + " ".join(missing))
-        environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-        print(f"rig: installing {' '.join(missing)}", file=sys.stderr, flush=True)
-        # tgtd belongs to the test that starts it, not to this machine.
-        for command in (
-            ["apt-get", "-q", "update"],
-            ["apt-get", "-q", "install", "-y", "--no-install-recommends", *missing],
-        ):
-            done = subprocess.run(
-                command, env=environment, text=True, capture_output=True, check=False
-            )
-            if done.returncode:
-                raise RigError(f"{' '.join(command)}:\n{done.stdout}{done.stderr}")
+        done = subprocess.run([SOURCE_ROOT / "scripts/ensure-packages", *PACKAGES], check=False)
+        if done.returncode:
+            raise RigError("packages are missing, and could not be installed")
 
     @staticmethod
     def _make_image():
