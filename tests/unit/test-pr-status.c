@@ -289,8 +289,7 @@ static void full_status_short(void)
 
 static void full_status_lying(void)
 {
-	static const uint32_t lies[] = {0,  1,	23,	    25,		71,
-					73, 96, 0x7fffffff, 0xffffffe8, 0xffffffff};
+	static const uint32_t lies[] = {1, 23, 25, 71, 73, 96, 0x7fffffff, 0xffffffe8, 0xffffffff};
 	bool malformed;
 
 	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
