@@ -332,8 +332,9 @@ static enum nexus_error imported(struct handover *handover, const struct state_l
 		handover_learn_transport_id(handover, record->key);
 	for (size_t i = 0; i < RECORD_TRANSPORT_IDS && line->transport_ids[i][0] != '\0'; i++)
 		record_add_transport_id(record, line->transport_ids[i], false);
-	for (size_t i = 0; i < line->unit_attention_count; i++)
-		handover->ops->add_unit_attention(handover->user, line->unit_attentions[i]);
+	for (size_t i = 0; i < line->unit_attentions.count; i++)
+		handover->ops->add_unit_attention(handover->user,
+						  line->unit_attentions.asc_ascq[i]);
 	error = handover_conclude(handover);
 	if (error != NEXUS_OK) {
 		/* K stays registered and journalled as Import's: Import again goes on from there. */

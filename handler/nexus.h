@@ -138,8 +138,8 @@ bool nexus_call(const char *name, enum nexus_method method, const char *state,
 		const struct nexus_options *options, nexus_done done, void *user);
 
 struct nexus_path_info {
-	char transport_id[3 * 228 +
-			  8]; /* as pr_transport_id_text gives it; empty: not known (yet) */
+	char transport_id
+		[PR_TRANSPORT_ID_TEXT_MAX]; /* as pr_transport_id_text gives it; empty: not known (yet) */
 	uint16_t relative_target_port;
 	bool registered;
 };

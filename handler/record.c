@@ -37,20 +37,23 @@ const char *record_step_name(enum record_step step)
 	return step < RECORD_STEP_COUNT ? step_names[step] : "unknown";
 }
 
-void record_add_unit_attention(struct record *record, uint16_t asc_ascq)
+void unit_attentions_add(struct unit_attentions *queue, uint16_t asc_ascq)
 {
-	size_t count = record->unit_attention_count;
-
-	for (size_t i = 0; i < count; i++)
-		if (record->unit_attentions[i] == asc_ascq)
+	for (size_t i = 0; i < queue->count; i++)
+		if (queue->asc_ascq[i] == asc_ascq)
 			return;
-	if (count == RECORD_UNIT_ATTENTIONS) {
-		count--;
-		memmove(&record->unit_attentions[0], &record->unit_attentions[1],
-			count * sizeof(record->unit_attentions[0]));
-	}
-	record->unit_attentions[count] = asc_ascq;
-	record->unit_attention_count = count + 1;
+	if (queue->count == RECORD_UNIT_ATTENTIONS)
+		unit_attentions_take(queue);
+	queue->asc_ascq[queue->count++] = asc_ascq;
+}
+
+uint16_t unit_attentions_take(struct unit_attentions *queue)
+{
+	uint16_t oldest = queue->asc_ascq[0];
+
+	queue->count--;
+	memmove(&queue->asc_ascq[0], &queue->asc_ascq[1], queue->count * sizeof(oldest));
+	return oldest;
 }
 
 bool record_knows_transport_id(const struct record *record, const char *text)
@@ -144,19 +147,19 @@ static bool get_terms(const char *text, char separator, const char *prefix,
 	return true;
 }
 
-static void add_unit_attentions(struct fields_writer *writer, const uint16_t *codes, size_t count)
+static void add_unit_attentions(struct fields_writer *writer, const struct unit_attentions *queue)
 {
 	uint8_t bytes[2 * RECORD_UNIT_ATTENTIONS];
 
-	for (size_t i = 0; i < count; i++) {
-		bytes[2 * i] = (uint8_t)(codes[i] >> 8);
-		bytes[2 * i + 1] = (uint8_t)codes[i];
+	for (size_t i = 0; i < queue->count; i++) {
+		bytes[2 * i] = (uint8_t)(queue->asc_ascq[i] >> 8);
+		bytes[2 * i + 1] = (uint8_t)queue->asc_ascq[i];
 	}
-	fields_add_bytes(writer, "ua", bytes, 2 * count);
+	fields_add_bytes(writer, "ua", bytes, 2 * queue->count);
 }
 
-static bool get_unit_attentions(const char *text, char separator, uint16_t *codes,
-				size_t *ret_count, char *reason)
+static bool get_unit_attentions(const char *text, char separator, struct unit_attentions *ret_queue,
+				char *reason)
 {
 	uint8_t bytes[2 * RECORD_UNIT_ATTENTIONS];
 	size_t len;
@@ -166,8 +169,8 @@ static bool get_unit_attentions(const char *text, char separator, uint16_t *code
 		return false;
 	}
 	for (size_t i = 0; i < len / 2; i++)
-		codes[i] = (uint16_t)(bytes[2 * i] << 8 | bytes[2 * i + 1]);
-	*ret_count = len / 2;
+		ret_queue->asc_ascq[i] = (uint16_t)(bytes[2 * i] << 8 | bytes[2 * i + 1]);
+	ret_queue->count = len / 2;
 	return true;
 }
 
@@ -220,7 +223,7 @@ static bool check_text(const char *text, char separator, const char *what, char 
 	return false;
 }
 
-bool record_format(const struct record *record, char *text)
+bool record_format(const struct record *record, const struct unit_attentions *queue, char *text)
 {
 	struct fields_writer writer;
 
@@ -250,7 +253,7 @@ bool record_format(const struct record *record, char *text)
 				 record->pending_list_len);
 		fields_add_number(&writer, "pending-stands", record->pending_stands);
 	}
-	add_unit_attentions(&writer, record->unit_attentions, record->unit_attention_count);
+	add_unit_attentions(&writer, queue);
 	fields_add_number(&writer, "own-nexus", record->own_transport_id);
 	fields_add_number(&writer, "target-port", record->relative_target_port);
 	add_transport_ids(&writer, record->transport_ids, RECORD_TRANSPORT_IDS);
@@ -292,9 +295,11 @@ static bool get_pending(const char *text, struct record *record, char *reason)
 	return false;
 }
 
-bool record_parse(const char *text, struct record *ret_record, char *reason)
+bool record_parse(const char *text, struct record *ret_record, struct unit_attentions *ret_queue,
+		  char *reason)
 {
 	struct record record = {0};
+	struct unit_attentions queue = {0};
 	char name[32];
 	uint64_t type, generation, moves, port;
 	int state, step;
@@ -339,8 +344,7 @@ bool record_parse(const char *text, struct record *ret_record, char *reason)
 	    !get_terms(text, FILE_SEPARATOR, "out-", &record.out, reason) ||
 	    !get_terms(text, FILE_SEPARATOR, "in-", &record.in, reason) ||
 	    !get_pending(text, &record, reason) ||
-	    !get_unit_attentions(text, FILE_SEPARATOR, record.unit_attentions,
-				 &record.unit_attention_count, reason))
+	    !get_unit_attentions(text, FILE_SEPARATOR, &queue, reason))
 		return false;
 	record.type = (uint8_t)type;
 	record.generation = (uint32_t)generation;
@@ -348,10 +352,12 @@ bool record_parse(const char *text, struct record *ret_record, char *reason)
 	record.relative_target_port = (uint16_t)port;
 	get_transport_ids(text, FILE_SEPARATOR, record.transport_ids);
 	*ret_record = record;
+	*ret_queue = queue;
 	return true;
 }
 
-bool state_line_format(const struct record *record, const char *source, char *text)
+bool state_line_format(const struct record *record, const struct unit_attentions *queue,
+		       const char *source, char *text)
 {
 	/* Long iSCSI names: as many former TransportIDs as fit, the newest first. */
 	for (size_t ids = RECORD_TRANSPORT_IDS + 1; ids-- > 0;) {
@@ -361,7 +367,7 @@ bool state_line_format(const struct record *record, const char *source, char *te
 		add_terms(&writer, "", &record->out);
 		fields_add_text(&writer, "lun", record->lun);
 		fields_add_text(&writer, "source", source);
-		add_unit_attentions(&writer, record->unit_attentions, record->unit_attention_count);
+		add_unit_attentions(&writer, queue);
 		add_transport_ids(&writer, record->transport_ids, ids);
 		if (fields_finish(&writer))
 			return true;
@@ -398,8 +404,7 @@ bool state_line_parse(const char *text, struct state_line *ret_line, char *reaso
 	}
 	if (!check_text(text, LINE_SEPARATOR, "state line", reason) ||
 	    !get_terms(text, LINE_SEPARATOR, "", &line.terms, reason) ||
-	    !get_unit_attentions(text, LINE_SEPARATOR, line.unit_attentions,
-				 &line.unit_attention_count, reason))
+	    !get_unit_attentions(text, LINE_SEPARATOR, &line.unit_attentions, reason))
 		return false;
 	if (line.terms.id[0] == '\0' || !terms_consistent(&line.terms)) {
 		snprintf(reason, NEXUS_MESSAGE_MAX,

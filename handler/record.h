@@ -57,6 +57,17 @@ struct record_terms {
 	uint64_t time_s;     /* wall clock of Export */
 };
 
+/* ASC/ASCQ of unit attentions that wait for the guest, oldest first. Kept with the record, under another lock. */
+struct unit_attentions {
+	uint16_t asc_ascq[RECORD_UNIT_ATTENTIONS];
+	size_t count;
+};
+
+/* Once each; the oldest falls out when full. */
+void unit_attentions_add(struct unit_attentions *queue, uint16_t asc_ascq);
+/* The oldest; the queue must not be empty. */
+uint16_t unit_attentions_take(struct unit_attentions *queue);
+
 struct record {
 	char lun[SCSI_DESIGNATOR_MAX];
 	char group[CFGSTRING_NAME_MAX + 1];
@@ -89,38 +100,34 @@ struct record {
 	uint8_t pending_list[PR_OUT_LIST_LEN];
 	size_t pending_list_len;
 
-	uint16_t unit_attentions[RECORD_UNIT_ATTENTIONS]; /* ASC/ASCQ, oldest first: the guest's */
-	size_t unit_attention_count;
-
 	/* What this guest has been on the LUN, newest first; [0] is this nexus where own_transport_id. */
 	char transport_ids[RECORD_TRANSPORT_IDS][PR_TRANSPORT_ID_TEXT_MAX];
 	uint16_t relative_target_port;
 	bool own_transport_id;
 };
 
-/* Queues a unit attention for the guest: once each; the oldest falls out when full. */
-void record_add_unit_attention(struct record *record, uint16_t asc_ascq);
 /* Remembers text as this nexus's own TransportID (own) or as one of the guest's former ones. */
 void record_add_transport_id(struct record *record, const char *text, bool own);
 /* Whether text is a TransportID that this guest has used. */
 bool record_knows_transport_id(const struct record *record, const char *text);
 
 /* The state file's text. text: RECORD_TEXT_MAX bytes. */
-bool record_format(const struct record *record, char *text);
+bool record_format(const struct record *record, const struct unit_attentions *queue, char *text);
 /* False: reason (NEXUS_MESSAGE_MAX bytes) says what is wrong; ret untouched. */
-bool record_parse(const char *text, struct record *ret_record, char *reason);
+bool record_parse(const char *text, struct record *ret_record, struct unit_attentions *ret_queue,
+		  char *reason);
 
 /* A state line: what Export returns and Import takes. */
 struct state_line {
 	struct record_terms terms;
 	char lun[SCSI_DESIGNATOR_MAX];
 	char source[CFGSTRING_NAME_MAX + 1];
-	uint16_t unit_attentions[RECORD_UNIT_ATTENTIONS];
-	size_t unit_attention_count;
+	struct unit_attentions unit_attentions;
 	char transport_ids[RECORD_TRANSPORT_IDS][PR_TRANSPORT_ID_TEXT_MAX];
 };
 /* Of an exported record. text: NEXUS_STATE_LINE_MAX bytes. */
-bool state_line_format(const struct record *record, const char *source, char *text);
+bool state_line_format(const struct record *record, const struct unit_attentions *queue,
+		       const char *source, char *text);
 /* False: reason (NEXUS_MESSAGE_MAX bytes); ret untouched. */
 bool state_line_parse(const char *text, struct state_line *ret_line, char *reason);
 

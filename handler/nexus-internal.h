@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of the nexus share; for nexus*.c alone. */
+#ifndef PRMIG_NEXUS_INTERNAL_H
+#define PRMIG_NEXUS_INTERNAL_H
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "handover.h"
+#include "nexus.h"
+#include "record.h"
+
+#define NEXUS_REQUESTS 4096
+#define NEXUS_SCRATCH_BYTES 65536
+/* A call's own time; the caller is answered within 15 s. */
+#define NEXUS_CALL_MS 13000
+#define NEXUS_RESYNC_PAUSE_MS 1000
+#define NEXUS_RESYNC_TIMER_MS 5000
+#define NEXUS_CONNECT_PAUSE_MS 2000
+
+struct nexus_call {
+	struct nexus_job job;
+	enum nexus_method method;
+	bool force;
+	bool has_destination;
+	char id[NEXUS_ID_LEN + 1];
+	char state[NEXUS_STATE_LINE_MAX];
+	uint64_t deadline_ms;
+	nexus_done done;
+	void *user;
+	struct nexus_reply reply;
+};
+
+struct nexus_held {
+	struct nexus_job *head, **tail;
+};
+
+struct nexus {
+	struct nexus_config config;
+	const struct nexus_port_ops *ops;
+	void *port;
+	struct lun *lun;
+	struct nexus *next; /* registry */
+	pthread_t thread;
+
+	/*
+	 * Locks, in this order: the registry's (nexus.c), then lock. Neither is held over a callback, or over
+	 * anything of the backend's.
+	 */
+	pthread_mutex_t lock;
+	pthread_cond_t work; /* something for the nexus's own thread */
+	pthread_cond_t
+		idle; /* at_lun or outstanding went down to 0, or the first connect has ended */
+
+	/* Under lock. */
+	struct nexus_request *requests;
+	struct nexus_job *free;
+	struct nexus_held queue;
+	struct nexus_held held;
+	bool ready; /* connected, settled: commands may go to the LUN */
+	bool gate_open;
+	unsigned int epoch;	/* flips when the gate closes */
+	unsigned int at_lun[2]; /* the guest's commands at the LUN, by epoch */
+	unsigned int outstanding;
+	bool written; /* a write-class command has passed since open, Import or Release */
+	bool first_write_matters; /* Import is done, and whether its guest runs is not on disk yet */
+	bool ran_wanted;
+	bool connect_wanted;
+	bool resync_wanted;
+	bool first_connect_done;
+	bool stop;
+	uint64_t connect_tried_ms;
+	uint64_t resync_done_ms;
+	struct nexus_info info;
+	struct lun_identity identity;
+	struct unit_attentions unit_attentions;
+
+	/* The nexus's own thread alone. */
+	struct record record;
+	bool known; /* the record came from disk, or is there */
+	bool reset_seen;
+	uint64_t deadline_ms;
+	char failure[NEXUS_MESSAGE_MAX];   /* of LUN or settling */
+	char port_failure[LUN_REASON_MAX]; /* of kernel and backstore */
+	char lun_error[NEXUS_MESSAGE_MAX];
+	char message[NEXUS_MESSAGE_MAX];
+	uint8_t scratch[NEXUS_SCRATCH_BYTES];
+};
+
+uint64_t nexus_now_ms(void);
+
+/* nexus.c: the observer, told without a lock. */
+void nexus_publish(struct nexus *nexus);
+void nexus_notify_fenced(struct nexus *nexus, bool fenced, uint64_t key);
+
+/* nexus-command.c */
+void nexus_queue_put(struct nexus_held *queue, struct nexus_job *job);
+struct nexus_job *nexus_queue_take(struct nexus_held *queue);
+void nexus_complete(struct nexus *nexus, struct nexus_request *request,
+		    const struct lun_result *result, size_t data_in_bytes);
+/* CHECK CONDITION. */
+void nexus_complete_check(struct nexus *nexus, struct nexus_request *request,
+			  enum scsi_sense_key key, uint16_t asc_ascq);
+void nexus_complete_status(struct nexus *nexus, struct nexus_request *request, uint8_t status);
+void nexus_gate_close(struct nexus *nexus);
+void nexus_gate_open(struct nexus *nexus);
+void nexus_held_busy(struct nexus *nexus, uint64_t held_before_ms);
+/* A unit attention for the guest, from prmig's own command or met at a closed gate. */
+void nexus_add_unit_attention(struct nexus *nexus, uint16_t asc_ascq);
+/* What a result means beside its status: resynchronise, keep a unit attention. */
+void nexus_watch_result(struct nexus *nexus, const struct lun_result *result, bool guest);
+
+/* nexus-pr.c: guest commands that run on the nexus's own thread. */
+void nexus_run_request(struct nexus *nexus, struct nexus_request *request);
+
+/* nexus-lun.c: prmig's own commands, and the world as the hand-over sees it. */
+void nexus_handover(struct nexus *nexus, struct handover *ret_handover);
+/* Sends cdb and waits; unit attentions are queued for the guest and the command is sent again, BUSY is waited for. data: the nexus's or the caller's. */
+void nexus_execute(struct nexus *nexus, const uint8_t *cdb, enum scsi_direction direction,
+		   uint8_t *data, size_t len, struct lun_result *ret_result);
+enum handover_wire nexus_wire(const struct lun_result *result);
+
+/* nexus-thread.c */
+void *nexus_thread(void *nexus);
+
+/* clock.c: calls nexus_tick_all about every 100 ms while a nexus is open. */
+void nexus_tick_all(void);
+void nexus_tick(struct nexus *nexus, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* prmig's own commands to the LUN, and the world as the hand-over sees it (struct handover_ops). The nexus's own thread. */
+#include "nexus-internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "log.h"
+#include "store.h"
+
+#define OWN_TIMEOUT_MS 10000
+#define BUSY_PAUSE_MS 50
+#define STATUS_BYTES 32760 /* READ KEYS and READ FULL STATUS: 4,094 keys */
+
+static void pause_ms(unsigned int ms)
+{
+	struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+
+	nanosleep(&pause, NULL);
+}
+
+static bool is_unit_attention(const struct lun_result *result, uint16_t *ret_asc_ascq)
+{
+	uint8_t key;
+
+	return result->status == SCSI_CHECK_CONDITION &&
+	       scsi_sense_parse(result->sense, result->sense_len, &key, ret_asc_ascq) &&
+	       key == SCSI_UNIT_ATTENTION;
+}
+
+void nexus_execute(struct nexus *nexus, const uint8_t *cdb, enum scsi_direction direction,
+		   uint8_t *data, size_t len, struct lun_result *ret_result)
+{
+	for (;;) {
+		struct iovec iov = {.iov_base = data, .iov_len = len};
+		struct lun_io io = {
+			.cdb = cdb,
+			.cdb_len = scsi_cdb_length(cdb),
+			.direction = direction,
+			.iov = len > 0 ? &iov : NULL,
+			.iov_cnt = len > 0 ? 1 : 0,
+			.data_len = (uint32_t)len,
+			.timeout_ms = OWN_TIMEOUT_MS,
+		};
+		uint16_t asc_ascq;
+		bool again = false;
+
+		lun_execute(nexus->lun, &io);
+		nexus_watch_result(nexus, &io.result, false);
+		if (is_unit_attention(&io.result, &asc_ascq)) {
+			if (asc_ascq >> 8 == 0x29) {
+				nexus->reset_seen = true;
+				nexus->record.scsi2 = false;
+			}
+			again = true;
+		} else if (io.result.status == SCSI_BUSY ||
+			   io.result.status == SCSI_TASK_SET_FULL) {
+			pause_ms(BUSY_PAUSE_MS);
+			again = true;
+		}
+		if (!again || nexus_now_ms() >= nexus->deadline_ms) {
+			*ret_result = io.result;
+			return;
+		}
+	}
+}
+
+static void describe(struct nexus *nexus, const char *command, const struct lun_result *result)
+{
+	uint16_t asc_ascq;
+	uint8_t key;
+
+	if (result->unknown)
+		snprintf(nexus->lun_error, sizeof(nexus->lun_error),
+			 "%s got no answer from the LUN in time or lost its path", command);
+	else if (result->status == SCSI_CHECK_CONDITION &&
+		 scsi_sense_parse(result->sense, result->sense_len, &key, &asc_ascq))
+		snprintf(nexus->lun_error, sizeof(nexus->lun_error),
+			 "the LUN answered %s with CHECK CONDITION, sense key %Xh, ASC %02Xh, ASCQ "
+			 "%02Xh",
+			 command, key, asc_ascq >> 8, asc_ascq & 0xff);
+	else
+		snprintf(nexus->lun_error, sizeof(nexus->lun_error),
+			 "the LUN answered %s with status %02Xh%s", command, result->status,
+			 result->status == SCSI_RESERVATION_CONFLICT ? " RESERVATION CONFLICT"
+								     : "");
+}
+
+enum handover_wire nexus_wire(const struct lun_result *result)
+{
+	uint16_t asc_ascq;
+	uint8_t key;
+
+	if (result->unknown)
+		return HANDOVER_UNKNOWN;
+	switch (result->status) {
+	case SCSI_GOOD:
+		return HANDOVER_GOOD;
+	case SCSI_RESERVATION_CONFLICT:
+		return HANDOVER_CONFLICT;
+	case SCSI_BUSY:
+	case SCSI_TASK_SET_FULL:
+		return HANDOVER_REFUSED;
+	case SCSI_CHECK_CONDITION:
+		if (!scsi_sense_parse(result->sense, result->sense_len, &key, &asc_ascq))
+			return HANDOVER_UNKNOWN;
+		if (key == SCSI_ILLEGAL_REQUEST || key == SCSI_UNIT_ATTENTION)
+			return HANDOVER_REFUSED;
+		/* NOT READY above all: LIO answers it to a REGISTER that took effect. */
+		return HANDOVER_UNKNOWN;
+	default:
+		return HANDOVER_UNKNOWN;
+	}
+}
+
+static enum handover_wire op_pr_out(void *user, const struct pr_out *out)
+{
+	struct nexus *nexus = user;
+	uint8_t cdb[PR_CDB_LEN], list[PR_OUT_LIST_LEN];
+	struct lun_result result;
+
+	pr_out_build(out, cdb, list);
+	nexus_execute(nexus, cdb, SCSI_DIR_OUT, list, sizeof(list), &result);
+	if (result.status != SCSI_GOOD)
+		describe(nexus, pr_out_action_name((uint8_t)out->action), &result);
+	return nexus_wire(&result);
+}
+
+/* *ret_len: how much came. */
+static bool pr_in(struct nexus *nexus, enum pr_in_action action, const char *name, size_t *ret_len)
+{
+	uint8_t cdb[PR_CDB_LEN];
+	struct lun_result result;
+
+	pr_in_build(action, STATUS_BYTES, cdb);
+	memset(nexus->scratch, 0, STATUS_BYTES);
+	nexus_execute(nexus, cdb, SCSI_DIR_IN, nexus->scratch, STATUS_BYTES, &result);
+	if (result.status == SCSI_GOOD && !result.unknown &&
+	    result.residual_bytes <= STATUS_BYTES) {
+		*ret_len = STATUS_BYTES - result.residual_bytes;
+		return true;
+	}
+	describe(nexus, name, &result);
+	return false;
+}
+
+static bool malformed(struct nexus *nexus, const char *name, size_t len)
+{
+	snprintf(nexus->lun_error, sizeof(nexus->lun_error),
+		 "the LUN's answer to %s is malformed (%zu bytes)", name, len);
+	return false;
+}
+
+static bool op_read_keys(void *user, uint64_t key, struct pr_keys *ret_keys)
+{
+	struct nexus *nexus = user;
+	struct pr_keys keys;
+	size_t len;
+
+	if (!pr_in(nexus, PR_IN_READ_KEYS, "READ KEYS", &len))
+		return false;
+	if (!pr_keys_parse(nexus->scratch, len, key, &keys) || keys.truncated)
+		return malformed(nexus, "READ KEYS", len);
+	*ret_keys = keys;
+	return true;
+}
+
+static bool op_read_reservation(void *user, struct pr_reservation *ret_reservation)
+{
+	struct nexus *nexus = user;
+	size_t len;
+
+	if (!pr_in(nexus, PR_IN_READ_RESERVATION, "READ RESERVATION", &len))
+		return false;
+	if (!pr_reservation_parse(nexus->scratch, len, ret_reservation))
+		return malformed(nexus, "READ RESERVATION", len);
+	return true;
+}
+
+static bool op_read_capabilities(void *user, struct pr_capabilities *ret_capabilities)
+{
+	struct nexus *nexus = user;
+	size_t len;
+
+	if (!pr_in(nexus, PR_IN_REPORT_CAPABILITIES, "REPORT CAPABILITIES", &len))
+		return false;
+	if (!pr_capabilities_parse(nexus->scratch, len, ret_capabilities))
+		return malformed(nexus, "REPORT CAPABILITIES", len);
+	return true;
+}
+
+static bool op_read_full_status(void *user, uint64_t key, struct handover_registrants *ret)
+{
+	struct nexus *nexus = user;
+	struct pr_full_status status;
+	size_t len, offset = 0;
+	bool bad = false;
+
+	if (!pr_in(nexus, PR_IN_READ_FULL_STATUS, "READ FULL STATUS", &len) ||
+	    !pr_full_status_generation(nexus->scratch, len, &ret->generation))
+		return false;
+	ret->count = 0;
+	while (pr_full_status_next(nexus->scratch, len, &offset, &status, &bad)) {
+		if (status.key != key)
+			continue;
+		if (ret->count < HANDOVER_REGISTRANTS) {
+			size_t i = ret->count;
+
+			if (!pr_transport_id_text(status.transport_id, status.transport_id_len,
+						  ret->with_key[i].transport_id))
+				return false;
+			ret->with_key[i].relative_target_port = status.relative_target_port;
+			ret->with_key[i].holder = status.holder;
+		}
+		ret->count++;
+	}
+	return !bad;
+}
+
+static const char *op_lun_error(void *user)
+{
+	struct nexus *nexus = user;
+
+	return nexus->lun_error;
+}
+
+static bool op_reset_seen(void *user)
+{
+	struct nexus *nexus = user;
+	bool seen = nexus->reset_seen;
+
+	nexus->reset_seen = false;
+	return seen;
+}
+
+static void op_add_unit_attention(void *user, uint16_t asc_ascq)
+{
+	struct nexus *nexus = user;
+
+	pthread_mutex_lock(&nexus->lock);
+	unit_attentions_add(&nexus->unit_attentions, asc_ascq);
+	pthread_mutex_unlock(&nexus->lock);
+}
+
+static void op_clear_unit_attentions(void *user)
+{
+	struct nexus *nexus = user;
+
+	pthread_mutex_lock(&nexus->lock);
+	nexus->unit_attentions.count = 0;
+	pthread_mutex_unlock(&nexus->lock);
+}
+
+static bool op_format_line(void *user, char *ret_line)
+{
+	struct nexus *nexus = user;
+	struct unit_attentions queue;
+
+	pthread_mutex_lock(&nexus->lock);
+	queue = nexus->unit_attentions;
+	pthread_mutex_unlock(&nexus->lock);
+	return state_line_format(&nexus->record, &queue, nexus->config.name, ret_line);
+}
+
+static bool op_save(void *user)
+{
+	struct nexus *nexus = user;
+	struct unit_attentions queue;
+	char text[RECORD_TEXT_MAX];
+	int result;
+
+	pthread_mutex_lock(&nexus->lock);
+	queue = nexus->unit_attentions;
+	pthread_mutex_unlock(&nexus->lock);
+	result = record_format(&nexus->record, &queue, text) ? store_write(nexus->config.name, text)
+							     : -EMSGSIZE;
+	nexus_publish(nexus);
+	if (result == 0)
+		return true;
+	snprintf(nexus->lun_error, sizeof(nexus->lun_error), "%s", strerror(-result));
+	log_error("nexus '%s': state not written to disk: %s", nexus->config.name,
+		  strerror(-result));
+	return false;
+}
+
+static void op_point(void *user, enum record_step step, enum handover_moment moment)
+{
+	(void)user;
+	(void)step;
+	(void)moment;
+}
+
+static void op_close_gate(void *user)
+{
+	nexus_gate_close(user);
+}
+
+static void op_open_gate(void *user)
+{
+	struct nexus *nexus = user;
+
+	pthread_mutex_lock(&nexus->lock);
+	nexus->written = false;
+	nexus->first_write_matters = nexus->record.in_done && !nexus->record.in_ran;
+	pthread_mutex_unlock(&nexus->lock);
+	nexus_gate_open(nexus);
+}
+
+static bool op_drain(void *user)
+{
+	struct nexus *nexus = user;
+	struct timespec until;
+	bool drained;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	if (nexus->deadline_ms > nexus_now_ms())
+		until.tv_sec += (time_t)((nexus->deadline_ms - nexus_now_ms()) / 1000);
+	pthread_mutex_lock(&nexus->lock);
+	while (nexus->at_lun[nexus->epoch ^ 1] > 0)
+		if (pthread_cond_timedwait(&nexus->idle, &nexus->lock, &until) == ETIMEDOUT)
+			break;
+	drained = nexus->at_lun[nexus->epoch ^ 1] == 0;
+	pthread_mutex_unlock(&nexus->lock);
+	return drained;
+}
+
+static void op_answer_held_busy(void *user)
+{
+	nexus_held_busy(user, UINT64_MAX);
+}
+
+static bool op_guest_has_written(void *user)
+{
+	struct nexus *nexus = user;
+	bool written;
+
+	pthread_mutex_lock(&nexus->lock);
+	written = nexus->written;
+	pthread_mutex_unlock(&nexus->lock);
+	return written;
+}
+
+static bool op_expired(void *user)
+{
+	struct nexus *nexus = user;
+
+	return nexus_now_ms() >= nexus->deadline_ms;
+}
+
+static uint64_t op_wall_clock_s(void *user)
+{
+	(void)user;
+	return (uint64_t)time(NULL);
+}
+
+static void op_new_id(void *user, char *ret_id)
+{
+	uint8_t bytes[NEXUS_ID_LEN / 2] = {0};
+
+	(void)user;
+	/* 16 bytes come whole and at once after boot; a device is not opened before that. */
+	while (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		snprintf(ret_id + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static const struct handover_ops ops = {
+	.pr_out = op_pr_out,
+	.read_keys = op_read_keys,
+	.read_reservation = op_read_reservation,
+	.read_capabilities = op_read_capabilities,
+	.read_full_status = op_read_full_status,
+	.lun_error = op_lun_error,
+	.reset_seen = op_reset_seen,
+	.add_unit_attention = op_add_unit_attention,
+	.clear_unit_attentions = op_clear_unit_attentions,
+	.format_line = op_format_line,
+	.save = op_save,
+	.point = op_point,
+	.close_gate = op_close_gate,
+	.open_gate = op_open_gate,
+	.drain = op_drain,
+	.answer_held_busy = op_answer_held_busy,
+	.guest_has_written = op_guest_has_written,
+	.expired = op_expired,
+	.wall_clock_s = op_wall_clock_s,
+	.new_id = op_new_id,
+};
+
+void nexus_handover(struct nexus *nexus, struct handover *ret_handover)
+{
+	nexus->message[0] = '\0';
+	*ret_handover = (struct handover){
+		.ops = &ops,
+		.user = nexus,
+		.record = &nexus->record,
+		.name = nexus->config.name,
+		.migrate_pr = nexus->config.cfg.migrate_pr,
+		.message = nexus->message,
+	};
+}

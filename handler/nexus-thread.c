@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The nexus's own thread: connects to the LUN, settles what was left unfinished, and runs reservation commands and calls one
+ * after the other.
+ */
+#include "nexus-internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "store.h"
+
+#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
+
+static void set_failure(struct nexus *nexus, const char *failure)
+{
+	if (strcmp(nexus->failure, failure) == 0)
+		return;
+	if (failure[0] != '\0')
+		log_error("nexus '%s': %s", nexus->config.name, failure);
+	else
+		log_info("nexus '%s': well again", nexus->config.name);
+	snprintf(nexus->failure, sizeof(nexus->failure), "%s", failure);
+	nexus_publish(nexus);
+}
+
+static void check_port(struct nexus *nexus)
+{
+	char reason[LUN_REASON_MAX] = "";
+
+	if (nexus->ops->check(nexus->port, reason))
+		reason[0] = '\0';
+	if (strcmp(nexus->port_failure, reason) == 0)
+		return;
+	if (reason[0] != '\0')
+		log_error("nexus '%s': %s", nexus->config.name, reason);
+	snprintf(nexus->port_failure, sizeof(nexus->port_failure), "%s", reason);
+	nexus_publish(nexus);
+}
+
+/* ---- connecting ---- */
+
+/* Another LUN than the state on disk is of: a backstore of that name was made anew. */
+static void forget_other_lun(struct nexus *nexus, const char *designator)
+{
+	log_warning("nexus '%s': the state on disk is of LUN %s, and the backstore is on LUN %s: "
+		    "the old state is "
+		    "set aside, and this is taken for a new nexus",
+		    nexus->config.name, nexus->record.lun, designator);
+	store_set_aside(nexus->config.name);
+	nexus->record = (struct record){.state = nexus->config.cfg.incoming ? NEXUS_INCOMING
+									    : NEXUS_ACTIVE};
+	nexus->known = false;
+}
+
+static bool settle(struct nexus *nexus)
+{
+	struct handover handover;
+	enum nexus_error error;
+	bool fenced = false;
+	uint64_t key = nexus->record.key;
+
+	nexus_handover(nexus, &handover);
+	error = handover_settle(&handover);
+	if (error == NEXUS_OK)
+		error = handover_guest_settle(&handover, false);
+	if (error == NEXUS_OK)
+		error = handover_resync(&handover, &fenced);
+	if (fenced)
+		nexus_notify_fenced(nexus, true, key);
+	if (error == NEXUS_OK)
+		return true;
+	set_failure(nexus, handover.message);
+	return false;
+}
+
+/* True: commands may go to the LUN. */
+static bool bring_up(struct nexus *nexus)
+{
+	struct lun_identity identity = {0};
+	char reason[LUN_REASON_MAX] = "";
+	struct handover handover;
+
+	nexus->deadline_ms = nexus_now_ms() + NEXUS_CALL_MS;
+	if (!lun_connect(nexus->lun, &identity, reason)) {
+		set_failure(nexus, reason);
+		return false;
+	}
+	for (size_t i = 0; i < identity.unit_attention_count; i++) {
+		uint16_t asc_ascq;
+		uint8_t key;
+
+		if (scsi_sense_parse(identity.unit_attentions[i].sense,
+				     identity.unit_attentions[i].sense_len, &key, &asc_ascq))
+			nexus_add_unit_attention(nexus, asc_ascq);
+	}
+	if (nexus->known && nexus->record.lun[0] != '\0' &&
+	    strcmp(nexus->record.lun, identity.designator) != 0) {
+		if (nexus->first_connect_done) {
+			snprintf(reason, sizeof(reason),
+				 "%.100s is LUN %.120s now, and was LUN %.120s: nothing is sent to "
+				 "it",
+				 identity.device, identity.designator, nexus->record.lun);
+			set_failure(nexus, reason);
+			return false;
+		}
+		forget_other_lun(nexus, identity.designator);
+	}
+	pthread_mutex_lock(&nexus->lock);
+	nexus->identity = identity;
+	pthread_mutex_unlock(&nexus->lock);
+	nexus->ops->identified(nexus->port, &identity);
+	check_port(nexus);
+	snprintf(nexus->record.lun, sizeof(nexus->record.lun), "%s", identity.designator);
+	snprintf(nexus->record.group, sizeof(nexus->record.group), "%s", nexus->config.cfg.group);
+	if (nexus->config.cfg.migrate_pr && !settle(nexus))
+		return false;
+	nexus_handover(nexus, &handover);
+	if (!handover.ops->save(handover.user)) {
+		set_failure(nexus, "the state cannot be written to disk: see the log");
+		return false;
+	}
+	nexus->known = true;
+	set_failure(nexus, "");
+	return true;
+}
+
+static void connect_now(struct nexus *nexus)
+{
+	bool up = bring_up(nexus), open;
+
+	pthread_mutex_lock(&nexus->lock);
+	nexus->ready = up;
+	nexus->first_connect_done = true;
+	nexus->connect_wanted = false;
+	nexus->connect_tried_ms = nexus->resync_done_ms = nexus_now_ms();
+	open = handover_gate_open(&nexus->record) && !nexus->gate_open;
+	nexus->first_write_matters = nexus->record.in_done && !nexus->record.in_ran;
+	pthread_cond_broadcast(&nexus->idle);
+	pthread_mutex_unlock(&nexus->lock);
+	if (open)
+		nexus_gate_open(nexus);
+	nexus_publish(nexus);
+}
+
+/* ---- calls ---- */
+
+static void resync(struct nexus *nexus, struct handover *handover, enum nexus_error *ret_error)
+{
+	uint64_t key = nexus->record.key;
+	bool fenced = false;
+
+	*ret_error = handover_guest_settle(handover, true);
+	if (*ret_error == NEXUS_OK)
+		*ret_error = handover_resync(handover, &fenced);
+	if (fenced) {
+		log_warning("nexus '%s' is fenced: another initiator has removed its key 0x%llx",
+			    nexus->config.name, (unsigned long long)key);
+		nexus_notify_fenced(nexus, true, key);
+	}
+}
+
+static enum nexus_error run_method(struct nexus *nexus, struct nexus_call *call)
+{
+	struct nexus_reply *reply = &call->reply;
+	struct handover handover;
+	enum nexus_error error;
+
+	nexus_handover(nexus, &handover);
+	if (!nexus->ready) {
+		snprintf(nexus->message, sizeof(nexus->message),
+			 "nexus '%s' does not reach its LUN: %.512s", nexus->config.name,
+			 nexus->failure);
+		return NEXUS_ERROR_LUN;
+	}
+	if (call->method != NEXUS_RESYNC && call->method != NEXUS_RELEASE &&
+	    call->method != NEXUS_FORGET) {
+		check_port(nexus);
+		if (nexus->port_failure[0] != '\0') {
+			snprintf(nexus->message, sizeof(nexus->message), "%s", nexus->port_failure);
+			return NEXUS_ERROR_UNSUPPORTED;
+		}
+	}
+	switch (call->method) {
+	case NEXUS_EXPORT:
+		if (!call->has_destination)
+			return handover_export(&handover, reply->state);
+		snprintf(nexus->message, sizeof(nexus->message),
+			 "option 'destination': REGISTER AND MOVE is not offered by this version; "
+			 "Export "
+			 "without it");
+		return NEXUS_ERROR_UNSUPPORTED;
+	case NEXUS_IMPORT:
+		return handover_import(&handover, call->state, call->force);
+	case NEXUS_ABORT:
+		return handover_abort(&handover, call->id, call->force);
+	case NEXUS_RELEASE:
+		return handover_release(&handover, call->id, call->force);
+	case NEXUS_CHECK:
+		return handover_check(&handover, call->state, call->force);
+	case NEXUS_PREPARE:
+		snprintf(nexus->message, sizeof(nexus->message),
+			 "Prepare: REGISTER AND MOVE is not offered by this version; Export and "
+			 "Import need "
+			 "no Prepare");
+		return NEXUS_ERROR_UNSUPPORTED;
+	case NEXUS_FORGET:
+		return handover_forget(&handover, call->force);
+	case NEXUS_RESYNC:
+		check_port(nexus);
+		resync(nexus, &handover, &error);
+		return error;
+	}
+	return NEXUS_ERROR_UNSUPPORTED;
+}
+
+static void run_call(struct nexus *nexus, struct nexus_call *call)
+{
+	bool fenced = nexus->record.fenced;
+	uint64_t key = nexus->record.key;
+
+	nexus->deadline_ms = call->deadline_ms;
+	call->reply.error = run_method(nexus, call);
+	snprintf(call->reply.message, sizeof(call->reply.message), "%s", nexus->message);
+	nexus_publish(nexus);
+	if (fenced != nexus->record.fenced)
+		nexus_notify_fenced(nexus, nexus->record.fenced, nexus->record.fenced ? key : 0);
+	call->done(call->user, &call->reply);
+	free(call);
+}
+
+static void refuse_job(struct nexus *nexus, struct nexus_job *job)
+{
+	struct nexus_call *call;
+
+	if (!job->is_call) {
+		nexus_complete_status(nexus, container_of(job, struct nexus_request, job),
+				      SCSI_BUSY);
+		return;
+	}
+	call = container_of(job, struct nexus_call, job);
+	call->reply.error = NEXUS_ERROR_LUN;
+	snprintf(call->reply.message, sizeof(call->reply.message),
+		 "nexus '%s' is being closed: its backstore is removed, or tcmu-runner stops; call "
+		 "again when "
+		 "it is back",
+		 nexus->config.name);
+	call->done(call->user, &call->reply);
+	free(call);
+}
+
+/* ---- the loop ---- */
+
+static void timed_resync(struct nexus *nexus)
+{
+	struct handover handover;
+	enum nexus_error error;
+
+	nexus->deadline_ms = nexus_now_ms() + NEXUS_CALL_MS;
+	nexus_handover(nexus, &handover);
+	resync(nexus, &handover, &error);
+	pthread_mutex_lock(&nexus->lock);
+	nexus->resync_done_ms = nexus_now_ms();
+	pthread_mutex_unlock(&nexus->lock);
+}
+
+static void note_guest_ran(struct nexus *nexus)
+{
+	struct handover handover;
+
+	nexus->record.in_ran = true;
+	nexus_handover(nexus, &handover);
+	handover.ops->save(handover.user);
+}
+
+static bool resync_due_locked(const struct nexus *nexus)
+{
+	return nexus->resync_wanted && nexus->ready && nexus->config.cfg.migrate_pr &&
+	       nexus_now_ms() - nexus->resync_done_ms >= NEXUS_RESYNC_PAUSE_MS;
+}
+
+void *nexus_thread(void *user)
+{
+	struct nexus *nexus = user;
+	bool stop;
+
+	pthread_mutex_lock(&nexus->lock);
+	for (;;) {
+		struct nexus_job *job;
+
+		while (!nexus->stop && !nexus->connect_wanted && !nexus->ran_wanted &&
+		       !resync_due_locked(nexus) && nexus->queue.head == NULL)
+			pthread_cond_wait(&nexus->work, &nexus->lock);
+		if (nexus->stop && nexus->queue.head == NULL)
+			break;
+		if (!nexus->stop && nexus->connect_wanted) {
+			pthread_mutex_unlock(&nexus->lock);
+			connect_now(nexus);
+			pthread_mutex_lock(&nexus->lock);
+			continue;
+		}
+		if (nexus->ran_wanted) {
+			nexus->ran_wanted = false;
+			pthread_mutex_unlock(&nexus->lock);
+			note_guest_ran(nexus);
+			pthread_mutex_lock(&nexus->lock);
+			continue;
+		}
+		if (!nexus->stop && resync_due_locked(nexus)) {
+			nexus->resync_wanted = false;
+			pthread_mutex_unlock(&nexus->lock);
+			timed_resync(nexus);
+			pthread_mutex_lock(&nexus->lock);
+			continue;
+		}
+		job = nexus_queue_take(&nexus->queue);
+		stop = nexus->stop;
+		pthread_mutex_unlock(&nexus->lock);
+		if (stop) {
+			refuse_job(nexus, job);
+		} else if (job->is_call) {
+			run_call(nexus, container_of(job, struct nexus_call, job));
+		} else {
+			nexus->deadline_ms = nexus_now_ms() + NEXUS_CALL_MS;
+			nexus_run_request(nexus, container_of(job, struct nexus_request, job));
+		}
+		pthread_mutex_lock(&nexus->lock);
+	}
+	pthread_mutex_unlock(&nexus->lock);
+	return NULL;
+}
+
+/* Clock thread. */
+void nexus_tick(struct nexus *nexus, uint64_t now_ms)
+{
+	uint64_t hold_ms = (uint64_t)nexus->config.cfg.hold_timeout_s * 1000;
+
+	bool connected = lun_is_connected(nexus->lun);
+
+	if (now_ms >= hold_ms)
+		nexus_held_busy(nexus, now_ms - hold_ms);
+	pthread_mutex_lock(&nexus->lock);
+	if (nexus->first_connect_done && (!nexus->ready || !connected) &&
+	    now_ms - nexus->connect_tried_ms >= NEXUS_CONNECT_PAUSE_MS)
+		nexus->connect_wanted = true;
+	if (nexus->info.key != 0 && now_ms - nexus->resync_done_ms >= NEXUS_RESYNC_TIMER_MS)
+		nexus->resync_wanted = true;
+	if (nexus->connect_wanted || resync_due_locked(nexus))
+		pthread_cond_signal(&nexus->work);
+	pthread_mutex_unlock(&nexus->lock);
+	nexus->ops->tick(nexus->port);
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a nexus, the registry of those that are open, and what others may know of them. */
+#include "nexus-internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "clock.h"
+#include "log.h"
+#include "store.h"
+
+/* Before any nexus's own lock. */
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct nexus *registry;
+static struct nexus_observer observer;
+
+uint64_t nexus_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void nexus_set_observer(const struct nexus_observer *new_observer)
+{
+	observer = *new_observer;
+}
+
+/* ---- what others see ---- */
+
+void nexus_publish(struct nexus *nexus)
+{
+	const struct record *record = &nexus->record;
+	struct nexus_info info;
+	const char *id = record->state == NEXUS_EXPORTED ? record->out.id : record->in.id;
+	struct nexus_info before;
+	bool changed;
+
+	/* Compared as bytes below. */
+	memset(&info, 0, sizeof(info));
+	info.state = record->state;
+	info.fenced = record->fenced;
+	info.migrate_pr = nexus->config.cfg.migrate_pr;
+	info.key = record->key;
+	info.holder = record->holder;
+	info.type = record->type;
+	info.ptpl = record->ptpl;
+	info.generation = record->generation;
+	info.path_count = 1;
+	snprintf(info.name, sizeof(info.name), "%s", nexus->config.name);
+	snprintf(info.group, sizeof(info.group), "%s", nexus->config.cfg.group);
+	snprintf(info.lun, sizeof(info.lun), "%s", record->lun);
+	snprintf(info.backend, sizeof(info.backend), "%s", nexus->lun->ops->name);
+	snprintf(info.failure, sizeof(info.failure), "%s",
+		 nexus->failure[0] != '\0' ? nexus->failure : nexus->port_failure);
+	snprintf(info.handover_id, sizeof(info.handover_id), "%s", id);
+	if (record->own_transport_id)
+		snprintf(info.paths[0].transport_id, sizeof(info.paths[0].transport_id), "%s",
+			 record->transport_ids[0]);
+	info.paths[0].relative_target_port = record->relative_target_port;
+	info.paths[0].registered = record->key != 0 || record->in_registered;
+	pthread_mutex_lock(&nexus->lock);
+	snprintf(info.device, sizeof(info.device), "%s",
+		 nexus->identity.device[0] != '\0' ? nexus->identity.device
+						   : nexus->config.cfg.lun);
+	before = nexus->info;
+	nexus->info = info;
+	pthread_mutex_unlock(&nexus->lock);
+	before.generation = info.generation;
+	changed = memcmp(&before, &info, sizeof(info)) != 0;
+	if (changed && observer.changed != NULL)
+		observer.changed(observer.user, info.name);
+}
+
+void nexus_notify_fenced(struct nexus *nexus, bool fenced, uint64_t key)
+{
+	if (observer.fenced_changed != NULL)
+		observer.fenced_changed(observer.user, nexus->config.name, fenced, key);
+}
+
+static struct nexus *find_locked(const char *name)
+{
+	struct nexus *nexus;
+
+	for (nexus = registry; nexus != NULL; nexus = nexus->next)
+		if (strcmp(nexus->config.name, name) == 0)
+			return nexus;
+	return NULL;
+}
+
+bool nexus_get_info(const char *name, struct nexus_info *ret_info)
+{
+	struct nexus *nexus;
+
+	pthread_mutex_lock(&registry_lock);
+	nexus = find_locked(name);
+	if (nexus != NULL) {
+		pthread_mutex_lock(&nexus->lock);
+		*ret_info = nexus->info;
+		ret_info->in_flight = nexus->outstanding;
+		pthread_mutex_unlock(&nexus->lock);
+	}
+	pthread_mutex_unlock(&registry_lock);
+	return nexus != NULL;
+}
+
+void nexus_for_each(void (*visit)(void *user, const char *name), void *user)
+{
+	char(*names)[CFGSTRING_NAME_MAX + 1] = NULL;
+	size_t count = 0;
+	struct nexus *nexus;
+
+	pthread_mutex_lock(&registry_lock);
+	for (nexus = registry; nexus != NULL; nexus = nexus->next)
+		count++;
+	names = calloc(count + 1, sizeof(*names));
+	count = 0;
+	if (names != NULL)
+		for (nexus = registry; nexus != NULL; nexus = nexus->next)
+			snprintf(names[count++], sizeof(*names), "%s", nexus->config.name);
+	pthread_mutex_unlock(&registry_lock);
+	for (size_t i = 0; i < count; i++)
+		visit(user, names[i]);
+	free(names);
+}
+
+bool nexus_call(const char *name, enum nexus_method method, const char *state,
+		const struct nexus_options *options, nexus_done done, void *user)
+{
+	struct nexus_call *call = calloc(1, sizeof(*call));
+	struct nexus *nexus;
+
+	if (call == NULL)
+		return false;
+	call->job.is_call = true;
+	call->method = method;
+	call->force = options->force;
+	call->has_destination = options->destination != NULL;
+	snprintf(call->id, sizeof(call->id), "%s", options->id);
+	call->deadline_ms = nexus_now_ms() + NEXUS_CALL_MS;
+	call->done = done;
+	call->user = user;
+	/* Cut to what is too long for any line, which state_line_parse refuses. */
+	if (state != NULL)
+		snprintf(call->state, sizeof(call->state), "%s", state);
+	pthread_mutex_lock(&registry_lock);
+	nexus = find_locked(name);
+	if (nexus != NULL) {
+		pthread_mutex_lock(&nexus->lock);
+		nexus_queue_put(&nexus->queue, &call->job);
+		pthread_cond_signal(&nexus->work);
+		pthread_mutex_unlock(&nexus->lock);
+	}
+	pthread_mutex_unlock(&registry_lock);
+	if (nexus == NULL)
+		free(call);
+	return nexus != NULL;
+}
+
+void nexus_tick_all(void)
+{
+	uint64_t now_ms = nexus_now_ms();
+
+	pthread_mutex_lock(&registry_lock);
+	for (struct nexus *nexus = registry; nexus != NULL; nexus = nexus->next)
+		nexus_tick(nexus, now_ms);
+	pthread_mutex_unlock(&registry_lock);
+}
+
+/* ---- opening ---- */
+
+static bool read_state(const char *name, struct record *ret_record,
+		       struct unit_attentions *ret_queue, char *reason)
+{
+	char text[RECORD_TEXT_MAX];
+	int result = store_read(name, text, sizeof(text));
+
+	reason[0] = '\0';
+	if (result == -ENOENT)
+		return false;
+	if (result != 0) {
+		snprintf(reason, NEXUS_MESSAGE_MAX, "it cannot be read: %s", strerror(-result));
+		return false;
+	}
+	return record_parse(text, ret_record, ret_queue, reason);
+}
+
+bool nexus_known(const char *name)
+{
+	struct unit_attentions queue;
+	struct record record;
+	char reason[NEXUS_MESSAGE_MAX];
+
+	return cfgstring_name_valid(name) && read_state(name, &record, &queue, reason);
+}
+
+static void load(struct nexus *nexus)
+{
+	char reason[NEXUS_MESSAGE_MAX];
+	const char *name = nexus->config.name;
+
+	nexus->known = read_state(name, &nexus->record, &nexus->unit_attentions, reason);
+	if (nexus->known)
+		return;
+	if (reason[0] != '\0') {
+		log_error("nexus '%s': its state file is set aside as %s.damaged (%s); the nexus "
+			  "starts with nothing "
+			  "remembered",
+			  name, name, reason);
+		store_set_aside(name);
+	}
+	nexus->record.state = nexus->config.cfg.incoming ? NEXUS_INCOMING : NEXUS_ACTIVE;
+}
+
+static void init_locks(struct nexus *nexus)
+{
+	pthread_condattr_t monotonic;
+
+	pthread_mutex_init(&nexus->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&nexus->work, &monotonic);
+	pthread_cond_init(&nexus->idle, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
+static struct nexus *make(const struct nexus_config *config, const struct nexus_port_ops *ops,
+			  void *port)
+{
+	struct nexus *nexus = calloc(1, sizeof(*nexus));
+
+	if (nexus == NULL)
+		return NULL;
+	nexus->requests = calloc(NEXUS_REQUESTS, sizeof(*nexus->requests));
+	if (nexus->requests == NULL) {
+		free(nexus);
+		return NULL;
+	}
+	for (size_t i = NEXUS_REQUESTS; i-- > 0;) {
+		nexus->requests[i].job.next = nexus->free;
+		nexus->free = &nexus->requests[i].job;
+	}
+	nexus->config = *config;
+	nexus->ops = ops;
+	nexus->port = port;
+	nexus->queue.tail = &nexus->queue.head;
+	nexus->held.tail = &nexus->held.head;
+	init_locks(nexus);
+	return nexus;
+}
+
+static void destroy(struct nexus *nexus)
+{
+	lun_destroy(nexus->lun);
+	pthread_cond_destroy(&nexus->work);
+	pthread_cond_destroy(&nexus->idle);
+	pthread_mutex_destroy(&nexus->lock);
+	free(nexus->requests);
+	free(nexus);
+}
+
+static void stop_thread(struct nexus *nexus)
+{
+	pthread_mutex_lock(&nexus->lock);
+	nexus->stop = true;
+	pthread_cond_signal(&nexus->work);
+	pthread_mutex_unlock(&nexus->lock);
+	pthread_join(nexus->thread, NULL);
+}
+
+/* The first connect, on the nexus's own thread. */
+static bool start(struct nexus *nexus, char *reason)
+{
+	bool up;
+
+	nexus->connect_wanted = true;
+	if (pthread_create(&nexus->thread, NULL, nexus_thread, nexus) != 0) {
+		snprintf(reason, LUN_REASON_MAX, "no thread could be made for nexus '%s'",
+			 nexus->config.name);
+		return false;
+	}
+	pthread_mutex_lock(&nexus->lock);
+	while (!nexus->first_connect_done)
+		pthread_cond_wait(&nexus->idle, &nexus->lock);
+	up = nexus->ready;
+	pthread_mutex_unlock(&nexus->lock);
+	if (up || nexus->known)
+		return true;
+	stop_thread(nexus);
+	snprintf(reason, LUN_REASON_MAX, "%.500s", nexus->failure);
+	return false;
+}
+
+struct nexus *nexus_open(const struct nexus_config *config, const struct nexus_port_ops *ops,
+			 void *port, char *reason)
+{
+	struct nexus *nexus;
+
+	if (!cfgstring_name_valid(config->name)) {
+		snprintf(reason, LUN_REASON_MAX,
+			 "backstore name '%s': prmig takes letters, digits, '-', '_' and '.', at "
+			 "most %d",
+			 config->name, CFGSTRING_NAME_MAX);
+		return NULL;
+	}
+	pthread_mutex_lock(&registry_lock);
+	nexus = find_locked(config->name);
+	pthread_mutex_unlock(&registry_lock);
+	if (nexus != NULL) {
+		snprintf(reason, LUN_REASON_MAX,
+			 "a backstore named '%s' is open already: give each its own name",
+			 config->name);
+		return NULL;
+	}
+	nexus = make(config, ops, port);
+	if (nexus == NULL) {
+		snprintf(reason, LUN_REASON_MAX, "out of memory");
+		return NULL;
+	}
+	nexus->lun = lun_new(&config->cfg, reason);
+	if (nexus->lun == NULL)
+		goto fail;
+	load(nexus);
+	nexus_publish(nexus);
+	if (!start(nexus, reason))
+		goto fail;
+	if (nexus->port_failure[0] != '\0' && !nexus->known) {
+		stop_thread(nexus);
+		snprintf(reason, LUN_REASON_MAX, "%s", nexus->port_failure);
+		goto fail;
+	}
+	pthread_mutex_lock(&registry_lock);
+	nexus->next = registry;
+	registry = nexus;
+	pthread_mutex_unlock(&registry_lock);
+	if (!clock_start()) {
+		nexus_close(nexus);
+		snprintf(reason, LUN_REASON_MAX, "no thread could be made");
+		return NULL;
+	}
+	if (observer.added != NULL)
+		observer.added(observer.user, config->name);
+	return nexus;
+fail:
+	destroy(nexus);
+	return NULL;
+}
+
+/* ---- closing ---- */
+
+void nexus_close(struct nexus *nexus)
+{
+	struct nexus **at;
+
+	if (nexus == NULL)
+		return;
+	pthread_mutex_lock(&registry_lock);
+	for (at = &registry; *at != NULL; at = &(*at)->next) {
+		if (*at == nexus) {
+			*at = nexus->next;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&registry_lock);
+	if (observer.removed != NULL)
+		observer.removed(observer.user, nexus->config.name);
+	nexus_held_busy(nexus, UINT64_MAX);
+	stop_thread(nexus);
+	/* What is at the LUN, and dropped commands that the edge looks after. */
+	pthread_mutex_lock(&nexus->lock);
+	while (nexus->outstanding > 0)
+		pthread_cond_wait(&nexus->idle, &nexus->lock);
+	pthread_mutex_unlock(&nexus->lock);
+	destroy(nexus);
+}
