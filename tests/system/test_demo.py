@@ -4,21 +4,24 @@
 import subprocess
 
 import pytest
-
 from conftest import SOURCE_ROOT
+from rig.process import start_bound
 
 
 def run_demo(*options):
-    done = subprocess.run(
+    with start_bound(
         [SOURCE_ROOT / "scripts/demo", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=1200,
-        check=False,
-    )
-    print(done.stdout)
-    return done.returncode, done.stdout.split("== Verdict")[-1]
+    ) as demo:
+        try:
+            output, _ = demo.communicate(timeout=1200)
+        except BaseException:
+            demo.terminate()
+            raise
+    print(output)
+    return demo.returncode, output.split("== Verdict")[-1]
 
 
 @pytest.mark.parametrize("fabric", ["iscsi", "vhost"])

@@ -63,12 +63,17 @@ class Rig:
 
     @staticmethod
     def _make_image():
-        done = subprocess.run(
-            [SOURCE_ROOT / "scripts/vm-image"], stdout=subprocess.PIPE, text=True, check=False
-        )
-        if done.returncode:
+        with subprocess.Popen(
+            [SOURCE_ROOT / "scripts/vm-image"], stdout=subprocess.PIPE, text=True
+        ) as maker:
+            try:
+                output, _ = maker.communicate()
+            except BaseException:
+                maker.terminate()  # it cleans up behind itself
+                raise
+        if maker.returncode:
             raise RigError("scripts/vm-image failed")
-        return Path(done.stdout.strip().splitlines()[-1])
+        return Path(output.strip().splitlines()[-1])
 
     def vm(self, name, **options):
         """A machine that is off. Options: see VM."""
