@@ -1,113 +1,141 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The least that a test in C needs: checks that go on after a failure, tests counted one by one,
- * and the closing line "N passed, N failed" that scripts/test adds up.
+ * The least that a test in C needs. A test is a function without arguments; main() names each to
+ * CHECK_RUN and returns check_summary(), which prints the closing line "N passed, N failed" that
+ * scripts/test adds up. A failed check says where, and what was there; the test goes on.
  *
- *	static void test_parse_short(void) { CHECK(!parse("")); CHECK_UINT(length(), 3); }
- *	int main(void) { CHECK_RUN(test_parse_short); return check_finish(); }
+ *	static void test_parse_short(void) { CHECK(!parse("")); CHECK_INT(length(), 3); }
+ *	int main(void) { CHECK_RUN(test_parse_short); return check_summary(); }
  *
- * Checks may stand on any thread; CHECK_RUN on one.
+ * Checks may stand on any thread, and are expressions: true when they hold. CHECK_RUN, CHECK_SKIP
+ * and CHECK_NOTE on one thread.
  */
 #ifndef PRMIG_TESTS_CHECK_H
 #define PRMIG_TESTS_CHECK_H
 
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define CHECK_SKIPPED 77 /* exit status: this executable could not be run here */
+#define CHECK_EXIT_SKIPPED 77 /* exit status: this executable could not be run here at all */
 
-static int check_failures; /* in the test that runs */
-static int check_passed;
-static int check_failed;
+static unsigned int check_failures; /* in the test that runs */
+static unsigned int check_passed, check_failed, check_skipped;
+static const char *check_note = "";
 
-__attribute__((format(printf, 3, 4), unused)) static void check_fail(const char *file, int line,
-								     const char *format, ...)
+__attribute__((format(printf, 3, 4))) static inline bool check_report(const char *file, int line,
+								      const char *format, ...)
 {
-	__builtin_va_list args;
+	char text[8192];
+	va_list args;
 
-	fprintf(stderr, "%s:%d: ", file, line);
-	__builtin_va_start(args, format);
-	vfprintf(stderr, format, args);
-	__builtin_va_end(args);
-	fputc('\n', stderr);
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	printf("%s:%d: %s%s%s\n", file, line, text, check_note[0] ? ", at: " : "", check_note);
 	__atomic_add_fetch(&check_failures, 1, __ATOMIC_RELAXED);
+	return false;
 }
 
-__attribute__((unused)) static bool check_true(const char *file, int line, const char *text,
-					       bool holds)
+static inline bool check_true(const char *file, int line, const char *text, bool holds)
 {
-	if (!holds)
-		check_fail(file, line, "not so: %s", text);
-	return holds;
+	return holds || check_report(file, line, "not true: %s", text);
 }
 
-__attribute__((unused)) static bool check_uint(const char *file, int line, const char *text,
-					       uint64_t value, uint64_t expected)
+static inline bool check_int(const char *file, int line, const char *text, unsigned long long got,
+			     unsigned long long want)
 {
-	if (value != expected)
-		check_fail(file, line, "%s is %llu (0x%llx), expected %llu (0x%llx)", text,
-			   (unsigned long long)value, (unsigned long long)value,
-			   (unsigned long long)expected, (unsigned long long)expected);
-	return value == expected;
+	return got == want || check_report(file, line, "%s is %lld (0x%llx), not %lld (0x%llx)",
+					   text, (long long)got, got, (long long)want, want);
 }
 
-__attribute__((unused)) static bool check_str(const char *file, int line, const char *text,
-					      const char *value, const char *expected)
+static inline bool check_str(const char *file, int line, const char *text, const char *got,
+			     const char *want)
 {
-	bool same = value && expected ? strcmp(value, expected) == 0 : value == expected;
-
-	if (!same)
-		check_fail(file, line, "%s is\n  \"%s\", expected\n  \"%s\"", text,
-			   value ? value : "(null)", expected ? expected : "(null)");
-	return same;
+	return (got && want && strcmp(got, want) == 0) ||
+	       check_report(file, line, "%s is\n  \"%s\", not\n  \"%s\"", text,
+			    got ? got : "(null)", want ? want : "(null)");
 }
 
-__attribute__((unused)) static bool check_mem(const char *file, int line, const char *text,
-					      const void *value, const void *expected, size_t len)
+static inline bool check_contains(const char *file, int line, const char *text, const char *got,
+				  const char *want)
 {
-	const uint8_t *a = value, *b = expected;
+	return (got && strstr(got, want)) ||
+	       check_report(file, line, "%s is\n  \"%s\", without\n  \"%s\"", text,
+			    got ? got : "(null)", want);
+}
+
+static inline bool check_bytes(const char *file, int line, const char *text, const void *got,
+			       const void *want, size_t len)
+{
+	const uint8_t *a = got, *b = want;
 	size_t i;
 
 	for (i = 0; i < len && a[i] == b[i]; i++)
 		;
-	if (i == len)
-		return true;
-	check_fail(file, line, "%s differs at byte %zu of %zu: %02x, expected %02x", text, i, len,
-		   a[i], b[i]);
-	return false;
+	return i == len || check_report(file, line, "byte %zu of %s is 0x%02x, not 0x%02x", i, text,
+					a[i], b[i]);
 }
 
-/* Each is an expression: true when it holds. */
 #define CHECK(condition) check_true(__FILE__, __LINE__, #condition, (condition))
-#define CHECK_UINT(value, expected)                                                                \
-	check_uint(__FILE__, __LINE__, #value, (uint64_t)(value), (uint64_t)(expected))
-#define CHECK_STR(value, expected) check_str(__FILE__, __LINE__, #value, (value), (expected))
-#define CHECK_MEM(value, expected, len)                                                            \
-	check_mem(__FILE__, __LINE__, #value, (value), (expected), (len))
+#define CHECK_INT(got, want)                                                                       \
+	check_int(__FILE__, __LINE__, #got, (unsigned long long)(got), (unsigned long long)(want))
+#define CHECK_STR(got, want) check_str(__FILE__, __LINE__, #got, (got), (want))
+#define CHECK_CONTAINS(got, want) check_contains(__FILE__, __LINE__, #got, (got), (want))
+#define CHECK_BYTES(got, want, len) check_bytes(__FILE__, __LINE__, #got, (got), (want), (len))
+
+/* What a loop is at; shown with a failure. */
+#define CHECK_NOTE(text) (check_note = (text))
 
 #define CHECK_RUN(test) check_run(#test, (test))
+/* A test that cannot be run here: counted and said, never silent. */
+#define CHECK_SKIP(test, reason) check_skip(#test, (test), (reason))
 
-__attribute__((unused)) static void check_run(const char *name, void (*test)(void))
+static inline void check_run(const char *name, void (*test)(void))
 {
+	bool good;
+
 	__atomic_store_n(&check_failures, 0, __ATOMIC_RELAXED);
+	check_note = "";
 	test();
-	if (__atomic_load_n(&check_failures, __ATOMIC_RELAXED) == 0) {
-		check_passed++;
-		printf("ok      %s\n", name);
-	} else {
-		check_failed++;
-		printf("FAILED  %s\n", name);
-	}
+	good = __atomic_load_n(&check_failures, __ATOMIC_RELAXED) == 0;
+	(*(good ? &check_passed : &check_failed))++;
+	printf("%s %s\n", good ? "ok" : "FAIL", name);
 	fflush(stdout);
 }
 
-/* What main returns. */
-__attribute__((unused)) static int check_finish(void)
+static inline void check_skip(const char *name, void (*test)(void), const char *reason)
 {
-	printf("%d passed, %d failed\n", check_passed, check_failed);
-	return check_failed == 0 && check_passed > 0 ? 0 : 1;
+	(void)test;
+	check_skipped++;
+	printf("skipped %s: %s\n", name, reason);
+}
+
+/* What main returns. */
+static inline int check_summary(void)
+{
+	printf("%u passed, %u failed", check_passed, check_failed);
+	if (check_skipped > 0)
+		printf(", %u skipped", check_skipped);
+	putchar('\n');
+	return check_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* The first len bytes in an allocation of just that size, so that ASan sees a read beyond them. To
+ * be freed. */
+static inline uint8_t *check_copy(const void *bytes, size_t len)
+{
+	uint8_t *copy = malloc(len ? len : 1);
+
+	if (!copy)
+		abort();
+	if (len)
+		memcpy(copy, bytes, len);
+	return copy;
 }
 
 #endif
