@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """One virtual machine: its QEMU, its console, and commands in it by ssh."""
 
+import fcntl
+import hashlib
 import os
 import re
 import shlex
+import shutil
 import subprocess
+import sys
 import time
+import uuid
 from dataclasses import dataclass
 
 from .errors import CommandFailed, RigError, RigTimeout
@@ -13,6 +18,7 @@ from .process import end, start_bound, wait_until
 from .qmp import Qmp
 
 READY = "prmig-rig: ready"
+_ACCEL = os.environ.get("PRMIG_ACCEL", "tcg,thread=multi,tb-size=512")
 # What udev would load for hardware that no test uses; modprobe still loads it.
 _NOT_NEEDED = (
     "ahci,libahci,libata,iTCO_wdt,i2c_i801,lpc_ich,pcspkr,button,evdev,serio_raw,psmouse,ccp,kvm_amd,"
@@ -53,6 +59,9 @@ class VM:
 
     memory_mib, cpus: its size. One CPU unless the test needs more: nested
         guests hang now and then with two under emulation.
+    warm: its first start takes the memory of a machine that has just booted,
+        from the cache, in place of booting; False: it boots. Later starts,
+        reboots and resets always boot.
     forward: TCP ports of the machine to be reached from outside; `ports` maps
         each to a port of this machine's loopback, and other machines reach
         that one at 10.0.2.2. The numbers stay the same while the VM object
@@ -61,7 +70,7 @@ class VM:
 
     OUTSIDE = "10.0.2.2"
 
-    def __init__(self, name, image, folder, memory_mib=1024, cpus=1, forward=()):
+    def __init__(self, name, image, folder, memory_mib=1024, cpus=1, forward=(), warm=True):
         self.name = name
         self.image = image
         self.folder = folder
@@ -76,11 +85,66 @@ class VM:
         self._ready_offset = 0
         self._spawned = 0
         self._overlay = folder / "disk.qcow2"
+        self._state = None
+        backing, kind = image / "root.img", "raw"
+        if warm and _ACCEL.startswith("tcg"):
+            saved = self._warm_state()
+            self._state = saved / "state"
+            backing, kind = saved / "disk.qcow2", "qcow2"
         subprocess.run(
-            ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw"]
-            + ["-b", image / "root.img", self._overlay],
+            ["qemu-img", "create", "-q", "-f", "qcow2", "-F", kind, "-b", backing, self._overlay],
             check=True,
         )
+
+    def _warm_state(self):
+        """The folder with disk and memory of a machine like this one that has
+        just booted: made the first time, then each such machine starts there."""
+        version = subprocess.run(
+            ["qemu-system-x86_64", "--version"], stdout=subprocess.PIPE, check=True
+        ).stdout
+        words = [str(word) for word in self._hardware()]
+        key = hashlib.sha256(version + "\0".join(words).encode()).hexdigest()[:16]
+        saved = self.image / f"warm-{key}"
+        with open(self.image / "warm.lock", "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if saved.exists():
+                return saved
+            print(
+                f"rig: booting a machine of {self._memory_mib} MiB once, to start others from it",
+                file=sys.stderr,
+                flush=True,
+            )
+            making = self.image / f"making-{key}"
+            shutil.rmtree(making, ignore_errors=True)
+            model = VM(
+                "model", self.image, making, self._memory_mib, self._cpus, warm=False
+            )
+            try:
+                model.boot()
+                model.save(making / "state")
+            finally:
+                model.kill()
+            for rest in making.iterdir():
+                if rest.name not in ("disk.qcow2", "state"):
+                    rest.unlink()
+            making.rename(saved)
+        return saved
+
+    def save(self, path):
+        """Stop the machine, write its memory to a file and end its QEMU."""
+        self.run("systemctl is-system-running --wait", check=False)
+        self.run("sync")
+        end(self._master)
+        self.qmp.command("stop")
+        self.qmp.command("migrate-set-parameters", {"max-bandwidth": 1 << 40})
+        self.qmp.command("migrate", {"uri": f"exec:cat >{path}"})
+        wait_until(
+            lambda: self.qmp.command("query-migrate").get("status") == "completed",
+            120,
+            f"{self.name}: memory saved",
+        )
+        self.qmp.command("quit")
+        self._qemu.wait(30)
 
     # Power
 
@@ -100,22 +164,16 @@ class VM:
         )
         qmp_path = self.folder / "qmp"
         qmp_path.unlink(missing_ok=True)
-        accel = os.environ.get("PRMIG_ACCEL", "tcg,thread=multi,tb-size=512")
         command = (
-            ["qemu-system-x86_64", "-name", f"prmig-{self.name}", "-nodefaults"]
-            + ["-no-user-config", "-display", "none", "-machine", "q35"]
-            + ["-accel", accel, "-cpu", "max", "-smp", str(self._cpus)]
-            + ["-m", str(self._memory_mib)]
-            + ["-kernel", self.image / "vmlinuz", "-initrd", self.image / "initrd.img"]
-            + ["-append", _KERNEL_ARGUMENTS]
-            + ["-drive", f"file={self._overlay},if=virtio,cache=unsafe,discard=unmap"]
-            + ["-netdev", f"user,id=net0{forwards}", "-device", "virtio-net-pci,netdev=net0"]
-            + ["-object", "rng-random,filename=/dev/urandom,id=rng0"]
-            + ["-device", "virtio-rng-pci,rng=rng0"]
+            ["qemu-system-x86_64", "-name", f"prmig-{self.name}"]
+            + self._hardware()
+            + ["-drive", f"file={self._overlay},if=none,id=disk0,cache=unsafe,discard=unmap"]
+            + ["-netdev", f"user,id=net0{forwards}"]
             + ["-chardev", f"file,id=serial0,path={self.console},append=on"]
-            + ["-serial", "chardev:serial0"]
             + ["-qmp", f"unix:{qmp_path},server=on,wait=off"]
         )
+        if self._state:
+            command += ["-incoming", f"exec:cat {self._state}"]
         with open(self.folder / "qemu.log", "ab") as log:
             self._qemu = start_bound(command, stdout=log, stderr=log)
         wait_until(
@@ -125,6 +183,21 @@ class VM:
             raise RigError(f"{self.name}: {(self.folder / 'qemu.log').read_text()}")
         self.qmp = Qmp(str(qmp_path))
         self._learn_ports()
+
+    def _hardware(self):
+        """QEMU's arguments that a saved state depends on."""
+        return (
+            ["-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35"]
+            + ["-accel", _ACCEL, "-cpu", "max", "-smp", str(self._cpus)]
+            + ["-m", str(self._memory_mib)]
+            + ["-kernel", self.image / "vmlinuz", "-initrd", self.image / "initrd.img"]
+            + ["-append", _KERNEL_ARGUMENTS]
+            + ["-device", "virtio-blk-pci,drive=disk0"]
+            + ["-device", "virtio-net-pci,netdev=net0,mac=52:54:00:12:34:56"]
+            + ["-object", "rng-random,filename=/dev/urandom,id=rng0"]
+            + ["-device", "virtio-rng-pci,rng=rng0", "-device", "vmgenid,guid=auto"]
+            + ["-serial", "chardev:serial0"]
+        )
 
     def _learn_ports(self):
         # Port 0 lets the kernel choose a free one; then it is kept.
@@ -138,7 +211,11 @@ class VM:
             raise RigError(f"{self.name}: a forwarded port is not known: {self.ports}")
 
     def wait_ready(self, seconds=240):
-        """Wait until the machine says on its console that it is up."""
+        """Wait until the machine says on its console that it is up, or has
+        the state of one that did."""
+        if self._state:
+            self._wait_loaded(seconds)
+            return
 
         def ready():
             if not self.running:
@@ -149,6 +226,23 @@ class VM:
 
         wait_until(ready, seconds, lambda: f"{self.name} is up\n{self.console_tail()}")
         self._connect()
+
+    def _wait_loaded(self, seconds):
+        wait_until(
+            lambda: self.qmp.command("query-status")["status"] != "inmigrate",
+            seconds,
+            f"{self.name}: saved state loaded",
+            interval=0.05,
+        )
+        self._state = None  # from now on this machine has a state of its own
+        self.qmp.command("cont")
+        self._connect()
+        # The state is as old as the clock in it, and others start from it too.
+        self.run(
+            f"date -s @{time.time():.3f} >/dev/null; echo {uuid.uuid4().hex} >/etc/machine-id; "
+            f"echo {self.name} >/etc/hostname; hostname {self.name}; "
+            f"echo 127.0.0.1 localhost {self.name} >/etc/hosts"
+        )
 
     def boot(self, seconds=240):
         """start() and wait_ready()."""
