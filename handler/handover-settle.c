@@ -116,6 +116,7 @@ enum nexus_error handover_settle(struct handover *handover)
 	case RECORD_STEP_RELEASE_PROBE:
 	case RECORD_STEP_ABORT_BARRIER:
 	case RECORD_STEP_GUEST_PROBE:
+	case RECORD_STEP_RESYNC_PROBE:
 	case RECORD_STEP_ABORT_PREEMPT:
 		/* Each only repeats what stands, or is found out anew by the call that comes next. */
 		return handover_conclude(handover);
@@ -143,13 +144,72 @@ enum nexus_error handover_settle(struct handover *handover)
 
 /* ---- resynchronisation ---- */
 
-enum nexus_error handover_resync(struct handover *handover, bool *ret_fenced)
+/*
+ * Is one of the registrations with key this nexus's? Where READ FULL STATUS and a known TransportID tell, nothing is sent; else
+ * REGISTER (key -> key) does.
+ */
+static enum nexus_error prove_registration(struct handover *handover, uint64_t key,
+					   bool *ret_registered)
+{
+	struct record *record = handover->record;
+	struct handover_registrants registrants;
+	struct pr_keys after;
+	enum nexus_error error;
+	uint32_t moved;
+
+	if (record->own_transport_id &&
+	    handover->ops->read_full_status(handover->user, key, &registrants) &&
+	    registrants.count <= HANDOVER_REGISTRANTS) {
+		*ret_registered = false;
+		for (size_t i = 0; i < registrants.count; i++)
+			if (registrants.with_key[i].relative_target_port ==
+				    record->relative_target_port &&
+			    strcmp(registrants.with_key[i].transport_id,
+				   record->transport_ids[0]) == 0)
+				*ret_registered = true;
+		return NEXUS_OK;
+	}
+	error = handover_probe(handover, RECORD_STEP_RESYNC_PROBE, key, ret_registered, &moved,
+			       &after);
+	return error != NEXUS_OK ? error : handover_conclude(handover);
+}
+
+static void lose_registration(struct handover *handover, uint64_t key, bool *ret_fenced)
+{
+	struct record *record = handover->record;
+
+	if (record->in_registered) {
+		record->in_registered = false;
+		record->in_moves = 0;
+	} else if (record->in_done && !record->in_ran && record->in.key == key) {
+		handover->ops->close_gate(handover->user);
+		handover_set_unregistered(record);
+		record->state = NEXUS_INCOMING;
+		record->in_done = false;
+		record->in = (struct record_terms){0};
+	} else {
+		handover_set_fenced(record, key);
+		*ret_fenced = true;
+	}
+}
+
+/* RESERVATION CONFLICT is what types 1 and 3 give to a registrant that does not hold. */
+static bool explains_conflict(const struct handover_view *view, uint64_t key)
+{
+	return (view->reservation.type == PR_TYPE_WRITE_EXCLUSIVE ||
+		view->reservation.type == PR_TYPE_EXCLUSIVE_ACCESS) &&
+	       view->reservation.key != key;
+}
+
+enum nexus_error handover_resync(struct handover *handover, enum handover_doubt doubt,
+				 bool *ret_fenced)
 {
 	struct record *record = handover->record;
 	uint64_t key = record->in_registered ? record->in.key : record->key;
 	struct record before = *record;
 	struct handover_view view;
 	enum nexus_error error;
+	bool registered;
 
 	*ret_fenced = false;
 	if (key == 0 || record->state == NEXUS_EXPORTED)
@@ -157,17 +217,18 @@ enum nexus_error handover_resync(struct handover *handover, bool *ret_fenced)
 	error = handover_look(handover, key, &view);
 	if (error != NEXUS_OK)
 		return error;
-	if (view.keys.matching == 0) {
-		if (record->in_registered) {
-			record->in_registered = false;
-			record->in_moves = 0;
-		} else {
-			handover_set_fenced(record, key);
-			*ret_fenced = true;
-		}
-	} else if (!record->in_registered) {
-		handover_note_holder(record, key, &view);
+	registered = view.keys.matching > 0;
+	if (doubt == HANDOVER_DOUBT_CONFLICT && explains_conflict(&view, key))
+		doubt = HANDOVER_DOUBT_NONE;
+	if (registered && doubt != HANDOVER_DOUBT_NONE) {
+		error = prove_registration(handover, key, &registered);
+		if (error != NEXUS_OK)
+			return error;
 	}
+	if (!registered)
+		lose_registration(handover, key, ret_fenced);
+	else if (!record->in_registered)
+		handover_note_holder(record, key, &view);
 	if (before.key == record->key && before.holder == record->holder &&
 	    before.type == record->type && before.fenced == record->fenced &&
 	    before.in_registered == record->in_registered)

@@ -106,11 +106,20 @@ enum nexus_error handover_forget(struct handover *handover, bool force);
 /* At open, before anything else: finds out what became of a step that was journalled and not concluded. Opens no gate. */
 enum nexus_error handover_settle(struct handover *handover);
 
+/* Why a key in the LUN's list may be another's, though this nexus is registered with it as far as it knows. */
+enum handover_doubt {
+	HANDOVER_DOUBT_NONE,
+	HANDOVER_DOUBT_CONFLICT, /* the guest was shut out */
+	HANDOVER_DOUBT_TOLD,	 /* a unit attention said that registrations were taken */
+};
+
 /*
- * Brings memory in line with the LUN (invariant 6). An active nexus whose registration is gone becomes fenced; an incoming one that lost an
- * unfinished Import forgets it; an exported one is left alone. ret_fenced: it became so now.
+ * Brings memory in line with the LUN (invariant 6). An active nexus whose registration is gone becomes fenced; an incoming
+ * one that lost an unfinished Import forgets it; one that was imported and whose guest has not written yet lost it to the
+ * source's Abort, and becomes incoming again; an exported one is left alone. *ret_fenced: it became so now.
  */
-enum nexus_error handover_resync(struct handover *handover, bool *ret_fenced);
+enum nexus_error handover_resync(struct handover *handover, enum handover_doubt doubt,
+				 bool *ret_fenced);
 
 /*
  * A guest's own PERSISTENT RESERVE OUT (migrate-pr=on). repeats: it is the one that took effect in a daemon that died before it could say so, and is to be

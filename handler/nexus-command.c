@@ -88,11 +88,16 @@ void nexus_watch_result(struct nexus *nexus, const struct lun_result *result, bo
 	if (result->status != SCSI_CHECK_CONDITION && !resync)
 		return;
 	pthread_mutex_lock(&nexus->lock);
+	if (resync && nexus->doubt == HANDOVER_DOUBT_NONE)
+		nexus->doubt = HANDOVER_DOUBT_CONFLICT;
 	if (result->status == SCSI_CHECK_CONDITION &&
 	    scsi_sense_parse(result->sense, result->sense_len, &key, &asc_ascq) &&
 	    key == SCSI_UNIT_ATTENTION) {
 		if (asc_ascq >> 8 == 0x2a || asc_ascq >> 8 == 0x29)
 			resync = true;
+		if (asc_ascq == SCSI_ASC_REGISTRATIONS_PREEMPTED ||
+		    asc_ascq == SCSI_ASC_RESERVATIONS_PREEMPTED)
+			nexus->doubt = HANDOVER_DOUBT_TOLD;
 		/* prmig's own command met it, or one that came before the guest did. */
 		if (!guest || !nexus->gate_open)
 			add_unit_attention_locked(nexus, asc_ascq);

@@ -67,6 +67,7 @@ struct nexus {
 	bool ran_wanted;
 	bool connect_wanted;
 	bool resync_wanted;
+	enum handover_doubt doubt;
 	bool first_connect_done;
 	bool stop;
 	uint64_t connect_tried_ms;

@@ -66,7 +66,7 @@ static bool settle(struct nexus *nexus)
 	if (error == NEXUS_OK)
 		error = handover_guest_settle(&handover, false);
 	if (error == NEXUS_OK)
-		error = handover_resync(&handover, &fenced);
+		error = handover_resync(&handover, HANDOVER_DOUBT_NONE, &fenced);
 	if (fenced)
 		nexus_notify_fenced(nexus, true, key);
 	if (error == NEXUS_OK)
@@ -149,11 +149,16 @@ static void connect_now(struct nexus *nexus)
 static void resync(struct nexus *nexus, struct handover *handover, enum nexus_error *ret_error)
 {
 	uint64_t key = nexus->record.key;
+	enum handover_doubt doubt;
 	bool fenced = false;
 
+	pthread_mutex_lock(&nexus->lock);
+	doubt = nexus->doubt;
+	nexus->doubt = HANDOVER_DOUBT_NONE;
+	pthread_mutex_unlock(&nexus->lock);
 	*ret_error = handover_guest_settle(handover, true);
 	if (*ret_error == NEXUS_OK)
-		*ret_error = handover_resync(handover, &fenced);
+		*ret_error = handover_resync(handover, doubt, &fenced);
 	if (fenced) {
 		log_warning("nexus '%s' is fenced: another initiator has removed its key 0x%llx",
 			    nexus->config.name, (unsigned long long)key);

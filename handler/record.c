@@ -28,6 +28,7 @@ static const char *const step_names[RECORD_STEP_COUNT] = {
 	[RECORD_STEP_ABORT_UNREGISTER] = "abort-unregister",
 	[RECORD_STEP_FORGET_UNREGISTER] = "forget-unregister",
 	[RECORD_STEP_GUEST_PROBE] = "guest-probe",
+	[RECORD_STEP_RESYNC_PROBE] = "resync-probe",
 };
 
 static const char *const state_names[] = {"active", "incoming", "exported"};

@@ -39,7 +39,8 @@ enum record_step {
 	RECORD_STEP_ABORT_UNDO,		/* REGISTER (K -> 0): nothing to take back */
 	RECORD_STEP_ABORT_UNREGISTER,	/* REGISTER (K -> 0), at the destination */
 	RECORD_STEP_FORGET_UNREGISTER,	/* REGISTER (K -> 0) */
-	RECORD_STEP_GUEST_PROBE, /* REGISTER (K -> K): did the guest's own command take effect? */
+	RECORD_STEP_GUEST_PROBE,  /* REGISTER (K -> K): did the guest's own command take effect? */
+	RECORD_STEP_RESYNC_PROBE, /* REGISTER (K -> K): is the K that is listed ours? */
 	RECORD_STEP_COUNT,
 };
 const char *record_step_name(enum record_step step);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hosts of a hand-over without threads and files: each side is a record, the "disk" that it was saved to, a gate, and a nexus of
+ * the fake LUN. What a side was told to do at a point (die, let another initiator in) happens there.
+ */
+#ifndef PRMIG_TEST_SIDES_H
+#define PRMIG_TEST_SIDES_H
+
+#include <setjmp.h>
+
+#include "fake-lun.h"
+#include "handover.h"
+#include "record.h"
+
+struct side {
+	const char *name;
+	unsigned int nexus;
+	struct fake_lun *lun;
+	struct record record;
+	struct unit_attentions queue;
+	char disk[RECORD_TEXT_MAX]; /* "": nothing was ever saved */
+	bool disk_full;
+	bool gate_open;
+	bool written;
+	bool reset_seen;
+	bool told;	     /* a unit attention said that registrations were taken */
+	unsigned int busied; /* how often held commands were answered BUSY */
+	uint64_t clock_s;
+	uint64_t budget; /* commands until a call has used up its time */
+	char message[NEXUS_MESSAGE_MAX];
+	char lun_error[256];
+
+	/* What happens at the named point. */
+	enum record_step at_step;
+	enum handover_moment at_moment;
+	unsigned int at_skip;
+	void (*at)(struct side *side);
+	unsigned int points; /* how many points were passed */
+	jmp_buf *killed;
+};
+
+void side_init(struct side *side, struct fake_lun *lun, unsigned int nexus, const char *name,
+	       enum nexus_state state);
+/* kill -9 and start again: memory is what the disk has; settles. */
+enum nexus_error side_restart(struct side *side);
+/* For side->at: the process dies here. */
+void side_kill(struct side *side);
+
+enum nexus_error side_export(struct side *side, char *line);
+enum nexus_error side_import(struct side *side, const char *line);
+enum nexus_error side_check(struct side *side, const char *line);
+enum nexus_error side_release(struct side *side, bool force);
+enum nexus_error side_abort(struct side *side, bool force);
+enum nexus_error side_resync(struct side *side);
+
+/* The guest's own PERSISTENT RESERVE OUT through this side, as the nexus sends and observes it. Returns the SAM status. */
+uint8_t side_guest(struct side *side, enum pr_out_action action, uint64_t key, uint64_t new_key,
+		   uint8_t type);
+/* Another initiator's, past prmig. */
+uint8_t side_stranger(struct fake_lun *lun, unsigned int nexus, enum pr_out_action action,
+		      uint64_t key, uint64_t new_key, uint8_t type, bool aptpl);
+
+#endif
