@@ -9,7 +9,7 @@
 #include "../check.h"
 #include "dbus-edge.h"
 #include "dbus-fixture.h"
-#include "fake-nexus.h"
+#include "dbus-fake-nexus.h"
 
 #define AS_NOBODY "setpriv --reuid=65534 --regid=65534 --clear-groups "
 #define NEXUS_ARGUMENTS "org.prmig1 " FIXTURE_VM1 " org.prmig1.Nexus "

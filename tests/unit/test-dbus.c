@@ -6,7 +6,7 @@
 #include "dbus-edge.h"
 #include "dbus-fixture.h"
 #include "dbus-names.h"
-#include "fake-nexus.h"
+#include "dbus-fake-nexus.h"
 
 static void check_reply(const char *method, const char *parameters, const char *expected)
 {

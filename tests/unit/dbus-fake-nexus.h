@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nexus.h as the D-Bus edge sees it, with nothing behind it: what a test sets is what it says. */
-#ifndef PRMIG_TESTS_FAKE_NEXUS_H
-#define PRMIG_TESTS_FAKE_NEXUS_H
+#ifndef PRMIG_TESTS_DBUS_FAKE_NEXUS_H
+#define PRMIG_TESTS_DBUS_FAKE_NEXUS_H
 
 #include <stdbool.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fake-nexus.h"
+#include "dbus-fake-nexus.h"
 
 #include <pthread.h>
 #include <stdio.h>
