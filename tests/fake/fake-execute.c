@@ -2,6 +2,8 @@
 /* One command from arrival to answer: faults, delays, hooks, log. */
 #include "fake-internal.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -116,18 +118,24 @@ static void run_hook(struct fake_shared *lun, const struct fake_hook *hook, unsi
 static struct fake_in_flight *slot_take(struct fake_shared *lun, unsigned int nexus)
 {
 	struct fake_in_flight *free_slot = NULL;
+	pid_t own = getpid();
 	uint64_t count = 1;
 
 	for (unsigned int i = 0; i < FAKE_IN_FLIGHT_MAX; i++) {
-		if (lun->in_flight[i].pid != 0)
+		struct fake_in_flight *slot = &lun->in_flight[i];
+
+		/* Left by a process that was killed. */
+		if (slot->pid != 0 && slot->pid != own && kill(slot->pid, 0) != 0 && errno == ESRCH)
+			slot->pid = 0;
+		if (slot->pid != 0)
 			count++;
 		else if (free_slot == NULL)
-			free_slot = &lun->in_flight[i];
+			free_slot = slot;
 	}
 	if (count > lun->monitor.in_flight_max)
 		lun->monitor.in_flight_max = count;
 	if (free_slot != NULL)
-		*free_slot = (struct fake_in_flight){.pid = getpid(), .nexus = (uint8_t)nexus};
+		*free_slot = (struct fake_in_flight){.pid = own, .nexus = (uint8_t)nexus};
 	return free_slot;
 }
 

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which nodes are taken as a LUN, and what is said of those that are not: over a made-up sysfs. */
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "lun-sg.h"
+#include "paths.h"
+
+#define BLOCK(major, minor) S_IFBLK | 0660, makedev(major, minor)
+#define CHAR(major, minor) S_IFCHR | 0660, makedev(major, minor)
+
+static char root[64];
+static struct lun_sg_device device;
+static char reason[LUN_REASON_MAX];
+static bool missing;
+
+/* A file under the made-up root, and the directories above it. */
+static void put(const char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void put(const char *text, const char *format, ...)
+{
+	char relative[512], path[1024];
+	va_list args;
+	FILE *file;
+
+	va_start(args, format);
+	vsnprintf(relative, sizeof(relative), format, args);
+	va_end(args);
+	snprintf(path, sizeof(path), "%s%s", root, relative);
+	for (char *slash = strchr(path + strlen(root) + 1, '/'); slash != NULL;
+	     slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(path, 0700);
+		*slash = '/';
+	}
+	file = fopen(path, "w");
+	if (file == NULL)
+		abort();
+	fputs(text, file);
+	fclose(file);
+}
+
+static bool inspect(const char *path, mode_t mode, dev_t rdev)
+{
+	memset(&device, 0, sizeof(device));
+	reason[0] = '\0';
+	return lun_sg_device_inspect(path, mode, rdev, &device, &missing, reason);
+}
+
+static void refused(const char *path, mode_t mode, dev_t rdev, const char *want)
+{
+	CHECK(!inspect(path, mode, rdev));
+	CHECK_CONTAINS(reason, path);
+	CHECK_CONTAINS(reason, want);
+	CHECK(!missing);
+}
+
+static void make_sysfs(void)
+{
+	put("8:0\n", PATHS_DEV_BLOCK "/8:0/dev");
+	put("MAJOR=8\nMINOR=0\nDEVNAME=sda\nDEVTYPE=disk\n", PATHS_DEV_BLOCK "/8:0/uevent");
+	put("0\n", PATHS_DEV_BLOCK "/8:0/device/type");
+	put("0\n", PATHS_DEV_BLOCK "/8:0/ro");
+	put("16384\n", PATHS_DEV_BLOCK "/8:0/size");
+	put("512\n", PATHS_DEV_BLOCK "/8:0/queue/logical_block_size");
+	put("32767\n", PATHS_DEV_BLOCK "/8:0/queue/max_hw_sectors_kb");
+	put("128\n", PATHS_DEV_BLOCK "/8:0/queue/max_segments");
+
+	/* In the real sysfs 8:1 is a link, and ".." is the disk. */
+	put("DEVNAME=sda1\n", "/sys/devices/sda/sda1/uevent");
+	put("1\n", "/sys/devices/sda/sda1/partition");
+	put("DEVNAME=sda\n", "/sys/devices/sda/uevent");
+
+	put("DEVNAME=sdb\n", PATHS_DEV_BLOCK "/8:16/uevent");
+	put("0\n", PATHS_DEV_BLOCK "/8:16/device/type");
+	put("1\n", PATHS_DEV_BLOCK "/8:16/ro");
+	put("DEVNAME=sr0\n", PATHS_DEV_BLOCK "/11:0/uevent");
+	put("5\n", PATHS_DEV_BLOCK "/11:0/device/type");
+	put("DEVNAME=mmcblk0\n", PATHS_DEV_BLOCK "/179:0/uevent");
+	put("SD\n", PATHS_DEV_BLOCK "/179:0/device/type");
+	put("DEVNAME=nvme0n1\n", PATHS_DEV_BLOCK "/259:0/uevent");
+	put("DEVNAME=loop3\n", PATHS_DEV_BLOCK "/7:3/uevent");
+	put("DEVNAME=vda\n", PATHS_DEV_BLOCK "/254:0/uevent");
+	put("0x0002\n", PATHS_DEV_BLOCK "/254:0/device/device");
+	put("DEVNAME=md0\n", PATHS_DEV_BLOCK "/9:0/uevent");
+	put("clean\n", PATHS_DEV_BLOCK "/9:0/md/array_state");
+	put("mpath-360014\n", PATHS_DEV_BLOCK "/253:0/dm/uuid");
+	put("mpatha\n", PATHS_DEV_BLOCK "/253:0/dm/name");
+	put("LVM-abc\n", PATHS_DEV_BLOCK "/253:1/dm/uuid");
+	put("vg-lv\n", PATHS_DEV_BLOCK "/253:1/dm/name");
+	put("part1-mpath-360014\n", PATHS_DEV_BLOCK "/253:2/dm/uuid");
+	put("\n", PATHS_DEV_BLOCK "/253:3/dm/uuid");
+
+	put("0\n", PATHS_DEV_CHAR "/21:0/device/type");
+	put("8:0\n", PATHS_DEV_CHAR "/21:0/device/block/sda/dev");
+	put("0\n", PATHS_DEV_CHAR "/21:1/device/type");
+	put("13\n", PATHS_DEV_CHAR "/21:2/device/type");
+}
+
+static void test_disk(void)
+{
+	CHECK(inspect("/dev/disk/by-id/wwn-0x6001", BLOCK(8, 0)));
+	CHECK_STR(device.node, "/dev/sda");
+	CHECK_STR(device.open_path, "/dev/disk/by-id/wwn-0x6001");
+	CHECK(!device.char_device);
+	CHECK(device.rdev == makedev(8, 0));
+	CHECK_INT(device.max_transfer_bytes, 128 * sysconf(_SC_PAGESIZE));
+	CHECK_INT(device.size_bytes, 16384 * 512);
+	CHECK_INT(device.block_len_bytes, 512);
+
+	put("64\n", PATHS_DEV_BLOCK "/8:0/queue/max_hw_sectors_kb");
+	CHECK(inspect("/dev/sda", BLOCK(8, 0)));
+	CHECK_INT(device.max_transfer_bytes, 64 * 1024);
+	put("18446744073709551615\n", PATHS_DEV_BLOCK "/8:0/queue/max_hw_sectors_kb");
+	put("4294967295\n", PATHS_DEV_BLOCK "/8:0/queue/max_segments");
+	CHECK(inspect("/dev/sda", BLOCK(8, 0)));
+	CHECK_INT(device.max_transfer_bytes, UINT32_MAX);
+}
+
+static void test_sg_node(void)
+{
+	CHECK(inspect("/dev/sg0", CHAR(21, 0)));
+	CHECK_STR(device.open_path, "/dev/sda");
+	CHECK(!device.char_device);
+	CHECK(device.rdev == makedev(8, 0));
+	CHECK(inspect("/dev/sg1", CHAR(21, 1)));
+	CHECK_STR(device.open_path, "/dev/sg1");
+	CHECK(device.char_device);
+	CHECK(device.max_transfer_bytes != 0);
+	refused("/dev/sg2", CHAR(21, 2), "an enclosure");
+	CHECK(!inspect("/dev/sg9", CHAR(21, 9)));
+	CHECK(missing);
+	refused("/dev/null", CHAR(1, 3), "no sg node");
+}
+
+static void test_refused_block(void)
+{
+	char from[128];
+
+	snprintf(from, sizeof(from), "%s" PATHS_DEV_BLOCK "/8:1", root);
+	CHECK_INT(symlink("../../devices/sda/sda1", from), 0);
+	refused("/dev/sda1", BLOCK(8, 1), "is a partition");
+	CHECK_CONTAINS(reason, "give the disk /dev/sda");
+	refused("/dev/sdb", BLOCK(8, 16), "write-protected");
+	refused("/dev/sr0", BLOCK(11, 0), "CD or DVD");
+	refused("/dev/mmcblk0", BLOCK(179, 0), "not SCSI");
+	refused("/dev/nvme0n1", BLOCK(259, 0), "NVMe");
+	refused("/dev/loop3", BLOCK(7, 3), "a loop device");
+	refused("/dev/vda", BLOCK(254, 0), "virtio-blk");
+	refused("/dev/md0", BLOCK(9, 0), "an md array");
+}
+
+static void test_refused_device_mapper(void)
+{
+	refused("/dev/mapper/mpatha", BLOCK(253, 0), "multipath device (mpatha)");
+	CHECK_CONTAINS(reason, "not in this version");
+	refused("/dev/vg/lv", BLOCK(253, 1), "LVM logical volume (device-mapper, vg-lv)");
+	refused("/dev/mapper/mpatha1", BLOCK(253, 2), "a partition (device-mapper");
+	refused("/dev/dm-3", BLOCK(253, 3), "a device-mapper device");
+}
+
+static void test_refused_others(void)
+{
+	refused("/srv/lun.img", S_IFREG | 0600, 0, "regular file");
+	CHECK_CONTAINS(reason, "this version does not have");
+	refused("/srv", S_IFDIR | 0700, 0, "directory");
+	refused("/run/socket", S_IFSOCK | 0600, 0, "no device node");
+	CHECK(!inspect("/dev/sdz", BLOCK(65, 144)));
+	CHECK(missing);
+	CHECK_CONTAINS(reason, "no block device 65:144");
+}
+
+/* The longest path, in the longest sentence. */
+static void test_long_path(void)
+{
+	char path[CFGSTRING_MAX + 1];
+
+	memset(path, 'x', sizeof(path) - 1);
+	path[0] = '/';
+	path[sizeof(path) - 1] = '\0';
+	CHECK(!inspect(path, BLOCK(253, 1)));
+	CHECK_CONTAINS(reason, "give the SCSI disk itself");
+	CHECK(inspect(path, BLOCK(8, 0)));
+	CHECK_STR(device.open_path, path);
+}
+
+static void test_check(void)
+{
+	struct cfgstring cfg = {.lun_is_path = true};
+
+	snprintf(cfg.lun, sizeof(cfg.lun), "%s/absent", root);
+	CHECK(!lun_check(&cfg, &missing, reason));
+	CHECK(missing);
+	CHECK_CONTAINS(reason, "is not there");
+	snprintf(cfg.lun, sizeof(cfg.lun), "%s", root);
+	CHECK(!lun_check(&cfg, &missing, reason));
+	CHECK(!missing);
+	CHECK_CONTAINS(reason, "directory");
+	cfg.pr = CFGSTRING_PR_EMULATE;
+	CHECK(!lun_check(&cfg, &missing, reason));
+	CHECK_CONTAINS(reason, "pr=emulate");
+	CHECK(lun_new(&cfg, reason) == NULL);
+	cfg = (struct cfgstring){.lun = "array7"};
+	CHECK(!lun_check(&cfg, &missing, reason));
+	CHECK(!missing);
+	CHECK_CONTAINS(reason, "/etc/prmig are read by the iscsi backend");
+	CHECK(lun_new(&cfg, reason) == NULL);
+}
+
+int main(void)
+{
+	char command[128];
+	int error;
+
+	snprintf(root, sizeof(root), "/tmp/prmig-test-XXXXXX");
+	if (mkdtemp(root) == NULL)
+		return 1;
+	setenv("PRMIG_ROOT", root, 1);
+	make_sysfs();
+	CHECK_RUN(test_disk);
+	CHECK_RUN(test_sg_node);
+	CHECK_RUN(test_refused_block);
+	CHECK_RUN(test_refused_device_mapper);
+	CHECK_RUN(test_refused_others);
+	CHECK_RUN(test_long_path);
+	CHECK_RUN(test_check);
+	snprintf(command, sizeof(command), "rm -rf %s", root);
+	error = system(command);
+	return check_summary() || error;
+}
