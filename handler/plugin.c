@@ -16,6 +16,7 @@
 
 #include "cfgstring.h"
 #include "configfs.h"
+#include "dbus-edge.h"
 #include "log.h"
 #include "lun.h"
 #include "nexus.h"
@@ -373,5 +374,8 @@ __attribute__((visibility("default"))) int handler_init(void);
 
 int handler_init(void)
 {
+	/* Guests have their disks without it. */
+	if (dbus_edge_start() != 0)
+		log_error("no thread for D-Bus: hand-overs are not possible");
 	return tcmur_register_handler(&plugin_handler);
 }
