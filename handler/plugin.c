@@ -34,6 +34,7 @@ struct port {
 	struct configfs_backstore backstore;
 	struct ring *ring;
 	struct nexus *nexus;
+	bool identified; /* libtcmu has the LUN's own size; on any thread */
 };
 
 /*
@@ -135,6 +136,7 @@ static void plugin_identified(void *user, const struct lun_identity *identity)
 
 	tcmu_dev_set_block_size(port->dev, identity->block_len_bytes);
 	tcmu_dev_set_num_lbas(port->dev, identity->blocks);
+	__atomic_store_n(&port->identified, true, __ATOMIC_RELEASE);
 	configfs_adopt_size(&port->backstore, identity->blocks, identity->block_len_bytes);
 }
 
@@ -238,12 +240,9 @@ static int plugin_reconfig_size(struct port *port, uint64_t bytes)
 {
 	uint64_t blocks = tcmu_dev_get_num_lbas(port->dev);
 	uint32_t block_len = tcmu_dev_get_block_size(port->dev);
-	struct nexus_info info;
 
-	if (blocks * block_len == bytes)
-		return 0;
-	/* Not identified yet: the LUN's own size follows. */
-	if (!nexus_get_info(port->backstore.name, &info) || !info.lun[0])
+	/* Before it is identified: the LUN's own size follows. */
+	if (!__atomic_load_n(&port->identified, __ATOMIC_ACQUIRE) || blocks * block_len == bytes)
 		return 0;
 	log_error("%s: dev_size cannot be set to %llu: the LUN has %llu bytes",
 		  port->backstore.name, (unsigned long long)bytes,

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct tcmur_handler *host_handler;
@@ -120,7 +119,9 @@ bool host_start(const struct host_config *config)
 		return false;
 	}
 	snprintf(host_root, sizeof(host_root), "%s", config->root);
-	mkdir(host_root, 0755);
+	/* What the package installs. */
+	sysfs_write("", "etc/prmig/.keep");
+	sysfs_write("", "var/lib/prmig/.keep");
 	setenv("PRMIG_ROOT", host_root, 1);
 	if (config->bus_address)
 		setenv("DBUS_SYSTEM_BUS_ADDRESS", config->bus_address, 1);

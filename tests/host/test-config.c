@@ -49,7 +49,7 @@ static void test_attributes(void)
 static void test_exported(void)
 {
 	struct host_device_config config = {
-		.name = "vm1", .cfgstring = "prmig//dev/fake/0/0", .exported = true};
+		.name = "new", .cfgstring = "prmig//dev/fake/0/0", .exported = true};
 
 	host_clear_log();
 	CHECK(!host_add_device(&config, reason));
@@ -60,7 +60,7 @@ static void test_exported(void)
 static void test_old_kernel(void)
 {
 	struct host_device_config config = {
-		.name = "vm1", .cfgstring = "prmig//dev/fake/0/0", .no_pgr_support = true};
+		.name = "new", .cfgstring = "prmig//dev/fake/0/0", .no_pgr_support = true};
 
 	host_clear_log();
 	CHECK(!host_add_device(&config, reason));
