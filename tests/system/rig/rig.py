@@ -19,6 +19,9 @@ SOURCE_ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = ["qemu-system-x86", "qemu-utils", "openssh-client", "tgt", "gcc", "libc6-dev"]
 
 
+_PREFIX = "prmig-rig."
+
+
 class Rig:
     """Owns machines and daemons; `with Rig() as rig:` ends them all.
 
@@ -32,13 +35,25 @@ class Rig:
         self._owned = []
         self.install_needed()
         self.image = self._make_image()
-        self.folder = Path(tempfile.mkdtemp(prefix="prmig-rig."))
+        self._sweep()
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        (self.folder / "owner").write_text(str(os.getpid()))
+
+    @staticmethod
+    def _sweep():
+        """Remove the folders of rigs that were killed."""
+        for owner in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/owner"):
+            try:
+                if not os.path.exists(f"/proc/{owner.read_text()}"):
+                    shutil.rmtree(owner.parent, ignore_errors=True)
+            except FileNotFoundError:
+                pass  # its rig has just ended
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, value, trace):
-        self.close(failed=kind is not None)
+        self.close(failed=kind is not None and issubclass(kind, Exception))
 
     def close(self, failed=False):
         """End everything that runs. The logs stay if failed."""
@@ -46,7 +61,8 @@ class Rig:
             owned.kill()
         self._owned.clear()
         if failed or self._keep:
-            self.say(f"console logs and disks are kept in {self.folder}")
+            (self.folder / "owner").unlink()
+            print(f"rig: logs and disks are kept in {self.folder}", file=sys.stderr, flush=True)
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
 
