@@ -250,6 +250,7 @@ static enum nexus_error abort_destination(struct handover *handover, bool force)
 	uint64_t key = record->in.key;
 	bool holds, imported = record->state == NEXUS_ACTIVE;
 
+	record->in_taken = false;
 	if (imported && record->in_ran && !force)
 		return handover_fail(
 			handover, NEXUS_ERROR_WRONG_STATE,

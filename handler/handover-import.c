@@ -321,7 +321,7 @@ static enum nexus_error imported(struct handover *handover, const struct state_l
 	record->state = NEXUS_ACTIVE;
 	record->in_done = true;
 	record->in_ran = false;
-	record->in_registered = false;
+	record->in_registered = record->in_taken = false;
 	record->key = terms->row == 1 ? 0 : terms->key;
 	record->holder = terms->row >= 3;
 	record->type = record->holder ? terms->type : PR_TYPE_NONE;
@@ -339,6 +339,7 @@ static enum nexus_error imported(struct handover *handover, const struct state_l
 	if (error != NEXUS_OK) {
 		/* K stays registered and journalled as Import's: Import again goes on from there. */
 		before.in_registered = terms->row != 1;
+		before.in_taken = false;
 		*record = before;
 		return error;
 	}
@@ -346,7 +347,19 @@ static enum nexus_error imported(struct handover *handover, const struct state_l
 	return NEXUS_OK;
 }
 
-enum nexus_error handover_import(struct handover *handover, const char *text, bool force)
+/* The LUN is as it should be; the gate waits for the other nexuses of the group. */
+static enum nexus_error taken(struct handover *handover)
+{
+	struct record *record = handover->record;
+
+	record->state = NEXUS_INCOMING;
+	record->in_registered = record->in.row != 1;
+	record->in_taken = true;
+	return handover_conclude(handover);
+}
+
+enum nexus_error handover_import(struct handover *handover, const char *text, bool force,
+				 bool take_only)
 {
 	struct record *record = handover->record;
 	struct state_line line;
@@ -370,17 +383,19 @@ enum nexus_error handover_import(struct handover *handover, const char *text, bo
 			handover, NEXUS_ERROR_WRONG_STATE,
 			"nexus '%s' has an unfinished Import of hand-over %s: Abort that first",
 			handover->name, record->in.id);
+	if (record->in_taken && same_hand_over(&record->in, &line))
+		return take_only ? NEXUS_OK : imported(handover, &line);
 	handover->ops->close_gate(handover->user);
 	/* What an older hand-over left registered here is changed to the new key. */
 	old_key = record->state == NEXUS_EXPORTED && record->out.row != 1 ? record->out.key : 0;
 	record->in = line.terms;
-	record->in_done = false;
+	record->in_done = record->in_taken = false;
 	if (line.terms.row == 1)
 		error = drop_older(handover, old_key);
 	else
 		error = import_registration(handover, old_key);
 	if (error == NEXUS_OK)
-		error = imported(handover, &line);
+		error = take_only ? taken(handover) : imported(handover, &line);
 	/* Not imported: the gate stands as before. */
 	if (error != NEXUS_OK && handover_gate_open(record))
 		handover->ops->open_gate(handover->user);

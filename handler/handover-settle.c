@@ -19,6 +19,11 @@ enum nexus_error handover_forget(struct handover *handover, bool force)
 			"nexus '%s' is exported: Release or Abort the hand-over %s (force, to "
 			"unregister and forget all the same)",
 			handover->name, record->out.id);
+	if (key == 0 && !record->fenced && record->state == NEXUS_ACTIVE &&
+	    record->out.id[0] == '\0' && record->in.id[0] == '\0' && !force)
+		return handover_fail(handover, NEXUS_ERROR_NOT_REGISTERED,
+				     "nexus '%s' is not registered and has nothing to forget",
+				     handover->name);
 	if (key != 0) {
 		error = handover_look(handover, key, &view);
 		if (error != NEXUS_OK)
@@ -45,7 +50,8 @@ enum nexus_error handover_forget(struct handover *handover, bool force)
 	record->scsi2 = false;
 	record->out = (struct record_terms){0};
 	record->in = (struct record_terms){0};
-	record->take_back = record->in_registered = record->in_done = record->pending = false;
+	record->take_back = record->in_registered = record->in_done = false;
+	record->in_taken = record->pending = false;
 	handover->ops->clear_unit_attentions(handover->user);
 	memset(record->transport_ids, 0, sizeof(record->transport_ids));
 	record->own_transport_id = false;
@@ -179,7 +185,7 @@ static void lose_registration(struct handover *handover, uint64_t key, bool *ret
 	struct record *record = handover->record;
 
 	if (record->in_registered) {
-		record->in_registered = false;
+		record->in_registered = record->in_taken = false;
 		record->in_moves = 0;
 	} else if (record->in_done && !record->in_ran && record->in.key == key) {
 		handover->ops->close_gate(handover->user);

@@ -97,7 +97,12 @@ struct handover {
  * force and id as in design section 4; id "" for whatever hand-over there is.
  */
 enum nexus_error handover_export(struct handover *handover, char *ret_line);
-enum nexus_error handover_import(struct handover *handover, const char *line, bool force);
+/*
+ * take_only: everything but the opening of the gate, which the same call without take_only does later; so that a group opens all gates or
+ * none.
+ */
+enum nexus_error handover_import(struct handover *handover, const char *line, bool force,
+				 bool take_only);
 enum nexus_error handover_check(struct handover *handover, const char *line, bool force);
 enum nexus_error handover_release(struct handover *handover, const char *id, bool force);
 enum nexus_error handover_abort(struct handover *handover, const char *id, bool force);

@@ -22,6 +22,7 @@ struct nexus_call {
 	struct nexus_job job;
 	enum nexus_method method;
 	bool force;
+	bool take_only;
 	bool has_destination;
 	char id[NEXUS_ID_LEN + 1];
 	char state[NEXUS_STATE_LINE_MAX];

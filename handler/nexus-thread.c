@@ -197,7 +197,7 @@ static enum nexus_error run_method(struct nexus *nexus, struct nexus_call *call)
 			 "without it");
 		return NEXUS_ERROR_UNSUPPORTED;
 	case NEXUS_IMPORT:
-		return handover_import(&handover, call->state, call->force);
+		return handover_import(&handover, call->state, call->force, call->take_only);
 	case NEXUS_ABORT:
 		return handover_abort(&handover, call->id, call->force);
 	case NEXUS_RELEASE:

@@ -140,7 +140,9 @@ bool nexus_call(const char *name, enum nexus_method method, const char *state,
 	call->force = options->force;
 	call->has_destination = options->destination != NULL;
 	snprintf(call->id, sizeof(call->id), "%s", options->id);
-	call->deadline_ms = nexus_now_ms() + NEXUS_CALL_MS;
+	call->take_only = options->take_only;
+	call->deadline_ms =
+		nexus_now_ms() + (options->timeout_ms != 0 ? options->timeout_ms : NEXUS_CALL_MS);
 	call->done = done;
 	call->user = user;
 	/* Cut to what is too long for any line, which state_line_parse refuses. */

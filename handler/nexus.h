@@ -118,6 +118,8 @@ struct nexus_options {
 	bool force;		   /* Import, Abort, Release, Forget */
 	char id[NEXUS_ID_LEN + 1]; /* Abort, Release: empty = whatever hand-over is under way */
 	const char *destination;   /* Export: what Prepare returned there; NULL: none. Copied. */
+	bool take_only;		   /* Import of a group: everything but the opening of the gate */
+	unsigned int timeout_ms;   /* 0: as much as a call of its own has */
 };
 
 struct nexus_reply {
@@ -170,7 +172,7 @@ struct nexus_info {
 /* False: no such nexus. Any thread. */
 bool nexus_get_info(const char *name, struct nexus_info *ret_info);
 
-/* Calls visit for each name, in no order, without a lock held during the visit. Any thread. */
+/* Calls visit for each name that is open, in no order, without a lock held during the visit. Any thread. */
 void nexus_for_each(void (*visit)(void *user, const char *name), void *user);
 
 /* What the D-Bus edge wants to be told; any thread of a nexus, no lock held; must not call back

@@ -90,6 +90,7 @@ struct record {
 	bool in_registered;	/* K is registered here by Import, which is not done */
 	bool in_done;		/* Import has succeeded */
 	bool in_ran;		/* the guest has written since that Import */
+	bool in_taken;		/* not on disk: all is done on the LUN, the gate is not open yet */
 	uint32_t in_moves;	/* how often Import itself has moved PRGENERATION */
 
 	enum record_step step; /* sent, or about to be; outcome not on disk */

@@ -297,7 +297,7 @@ enum nexus_error side_import(struct side *side, const char *line)
 {
 	struct handover handover = begin(side);
 
-	return handover_import(&handover, line, false);
+	return handover_import(&handover, line, false, false);
 }
 
 enum nexus_error side_check(struct side *side, const char *line)
