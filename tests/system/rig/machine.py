@@ -383,7 +383,8 @@ class VM:
         """The end of the machine's journal, for diagnosis."""
         which = ["-u", unit] if unit else []
         return self.run(
-            ["journalctl", "--no-pager", "-q", "-n", str(lines), *which], check=False
+            # Merged: the machine's id changed when it left its saved state.
+            ["journalctl", "--merge", "--no-pager", "-q", "-n", str(lines), *which], check=False
         ).stdout
 
 

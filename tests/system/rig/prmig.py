@@ -79,7 +79,7 @@ class Prmig:
         """A prmig backstore on a LUN, by targetcli, as large as the LUN.
 
         options: of the cfgstring, with '_' for '-'. Returns the Backstore, or
-        with check=False the Result, whose text says why it was refused.
+        with check=False the Result, whose stderr says why it was refused.
         """
         words = [str(device)] + [f"{k.replace('_', '-')}={v}" for k, v in options.items()]
         size = self.vm.run(
@@ -113,7 +113,7 @@ class Prmig:
     # D-Bus
 
     def call(self, path, interface, method, *arguments, timeout=30):
-        """Call a method; returns its results as a tuple. Arguments are texts
+        """Call a method; returns its results, and takes its arguments, as texts
         in GVariant's form."""
         result = self.vm.run(
             ["gdbus", "call", "--system", "--timeout", str(timeout), "--dest", "org.prmig1"]
@@ -124,7 +124,9 @@ class Prmig:
         if not result.ok:
             found = re.search(r"GDBus\.Error:([\w.]+): (.*)", result.stderr, re.DOTALL)
             if found:
-                raise DBusError(method, found.group(1), found.group(2).strip())
+                # gdbus adds a hint on the types of the arguments.
+                message = found.group(2).split("\n(According to")[0].strip()
+                raise DBusError(method, found.group(1), message)
             if "Timeout was reached" in result.stderr:
                 raise RigTimeout(f"{method} on {path}: {result.stderr.strip()}")
             raise DBusError(method, "", result.stderr.strip())
