@@ -5,6 +5,8 @@
 
 #include "dbus-info.h"
 #include "dbus-names.h"
+#include "dbus-options.h"
+#include "group.h"
 #include "nexus.h"
 
 static void dbus_manager_list(void *user, const char *name)
@@ -35,24 +37,90 @@ static void dbus_manager_get_nexus(const char *name, GDBusMethodInvocation *invo
 	dbus_names_return_error(invocation, DBUS_NAMES_ERROR_UNKNOWN_OBJECT, names->str);
 }
 
+static const struct {
+	const char *name;
+	enum nexus_method method;
+	unsigned int options; /* enum dbus_option, those that it knows */
+	bool takes_state;
+	bool returns_state;
+} dbus_group_methods[] = {
+	{"Export", NEXUS_EXPORT, DBUS_OPTION_DESTINATION, false, true},
+	{"Import", NEXUS_IMPORT, DBUS_OPTION_FORCE, true, false},
+	{"Abort", NEXUS_ABORT, DBUS_OPTION_FORCE, false, false},
+	{"Release", NEXUS_RELEASE, DBUS_OPTION_FORCE, false, false},
+	{"Check", NEXUS_CHECK, 0, true, false},
+	{"Prepare", NEXUS_PREPARE, 0, false, true},
+};
+
+/* On the group's thread; GDBus sends from any thread. */
+static void dbus_group_done(void *user, const struct group_reply *reply)
+{
+	GDBusMethodInvocation *invocation = user;
+	const GDBusMethodInfo *info = g_dbus_method_invocation_get_method_info(invocation);
+
+	if (reply->error != NEXUS_OK)
+		dbus_names_return_error(invocation, dbus_names_error(reply->error), reply->message);
+	else if (info->out_args && info->out_args[0])
+		g_dbus_method_invocation_return_value(
+			invocation, g_variant_new("(@s)", dbus_names_string(reply->state)));
+	else
+		g_dbus_method_invocation_return_value(invocation, NULL);
+}
+
+static void dbus_manager_call_group(const char *method, GVariant *parameters,
+				    GDBusMethodInvocation *invocation)
+{
+	struct nexus_options options = {0};
+	g_autoptr(GVariant) options_variant = NULL;
+	g_autofree char *reason = NULL;
+	const char *group, *state = "";
+	size_t i;
+
+	for (i = 0; strcmp(method, dbus_group_methods[i].name) != 0; i++) /* GDBus knows it */
+		;
+	if (dbus_group_methods[i].takes_state)
+		g_variant_get(parameters, "(&s&s@a{sv})", &group, &state, &options_variant);
+	else
+		g_variant_get(parameters, "(&s@a{sv})", &group, &options_variant);
+	if (!dbus_options_parse(options_variant, dbus_group_methods[i].options, method, &options,
+				&reason)) {
+		dbus_names_return_error(invocation, DBUS_NAMES_ERROR_INVALID_ARGS, reason);
+		return;
+	}
+	if (!cfgstring_name_valid(group)) {
+		reason = g_strdup_printf(
+			"'%.64s' is no name of a group: letters, digits, '-', '_' and '.', at "
+			"most %d",
+			group, CFGSTRING_NAME_MAX);
+		dbus_names_return_error(invocation, DBUS_NAMES_ERROR_INVALID_ARGS, reason);
+		return;
+	}
+	if (strlen(state) >= GROUP_STATE_MAX) {
+		reason = g_strdup_printf("a group's state has at most %d characters, this has %zu",
+					 GROUP_STATE_MAX - 1, strlen(state));
+		dbus_names_return_error(invocation, dbus_names_error(NEXUS_ERROR_BAD_STATE),
+					reason);
+		return;
+	}
+	if (!group_call(group, dbus_group_methods[i].method, state, &options, dbus_group_done,
+			invocation))
+		dbus_names_return_error(invocation, dbus_names_error(NEXUS_ERROR_LUN),
+					"no thread could be made for the call");
+}
+
 static void dbus_manager_call(GDBusConnection *connection, const char *sender, const char *path,
 			      const char *interface, const char *method, GVariant *parameters,
 			      GDBusMethodInvocation *invocation, void *user)
 {
-	g_autofree char *message = NULL;
 	const char *name;
 
 	(void)connection, (void)sender, (void)path, (void)interface, (void)user;
-	g_variant_get_child(parameters, 0, "&s", &name);
-	if (strcmp(method, "GetNexus") == 0) {
-		dbus_manager_get_nexus(name, invocation);
+	if (strcmp(method, "GetNexus") != 0) {
+		dbus_manager_call_group(method, parameters, invocation);
 		return;
 	}
-	message =
-		g_strdup_printf("this version of prmig hands over one nexus at a time: call %s of "
-				"each nexus of group '%.64s'",
-				method, name);
-	dbus_names_return_error(invocation, dbus_names_error(NEXUS_ERROR_UNSUPPORTED), message);
+	g_variant_get_child(parameters, 0, "&s", &name);
+	dbus_manager_get_nexus(name, invocation);
 }
 
 static GVariant *dbus_manager_get_property(GDBusConnection *connection, const char *sender,

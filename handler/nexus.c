@@ -199,6 +199,30 @@ bool nexus_known(const char *name)
 	return cfgstring_name_valid(name) && read_state(name, &record, &queue, reason);
 }
 
+struct known_visit {
+	void (*visit)(void *user, const char *name, const char *group);
+	void *user;
+};
+
+static void visit_known(void *user, const char *name)
+{
+	struct known_visit *known = user;
+	struct unit_attentions queue;
+	struct record record;
+	char reason[NEXUS_MESSAGE_MAX];
+
+	if (cfgstring_name_valid(name) && read_state(name, &record, &queue, reason))
+		known->visit(known->user, name, record.group);
+}
+
+void nexus_for_each_known(void (*visit)(void *user, const char *name, const char *group),
+			  void *user)
+{
+	struct known_visit known = {.visit = visit, .user = user};
+
+	store_for_each(visit_known, &known);
+}
+
 static void load(struct nexus *nexus)
 {
 	char reason[NEXUS_MESSAGE_MAX];

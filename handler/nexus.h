@@ -175,6 +175,10 @@ bool nexus_get_info(const char *name, struct nexus_info *ret_info);
 /* Calls visit for each name that is open, in no order, without a lock held during the visit. Any thread. */
 void nexus_for_each(void (*visit)(void *user, const char *name), void *user);
 
+/* Calls visit for each nexus that has state on disk, with the group that it was in. Any thread; reads files. */
+void nexus_for_each_known(void (*visit)(void *user, const char *name, const char *group),
+			  void *user);
+
 /* What the D-Bus edge wants to be told; any thread of a nexus, no lock held; must not call back
  * into nexus_call synchronously waiting for it. */
 struct nexus_observer {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -129,4 +130,26 @@ int store_set_aside(const char *name)
 		result = -errno;
 	close(dir);
 	return result;
+}
+
+int store_for_each(void (*visit)(void *user, const char *name), void *user)
+{
+	int dir = open_dir(false);
+	struct dirent *entry;
+	DIR *stream;
+
+	if (dir < 0)
+		return dir == -ENOENT ? 0 : dir;
+	stream = fdopendir(dir);
+	if (stream == NULL) {
+		int result = -errno;
+
+		close(dir);
+		return result;
+	}
+	while ((entry = readdir(stream)) != NULL)
+		if (entry->d_name[0] != '.')
+			visit(user, entry->d_name);
+	closedir(stream);
+	return 0;
 }

@@ -15,4 +15,7 @@ int store_read(const char *name, char *text, size_t size);
 /* Moves a file that cannot be read aside, to <name>.damaged; an older one there is replaced. */
 int store_set_aside(const char *name);
 
+/* Calls visit for each state file's name, in no order. 0, or negative errno; no directory is no files. */
+int store_for_each(void (*visit)(void *user, const char *name), void *user);
+
 #endif

@@ -16,6 +16,16 @@ static struct nexus_observer observer;
 static struct fake_nexus_call last_call;
 static unsigned int call_count, answered_count, answer_delay_ms;
 static struct nexus_reply answer;
+static struct {
+	char name[CFGSTRING_NAME_MAX + 1];
+	enum nexus_method method;
+	enum nexus_error error;
+} failing;
+static char known_name[CFGSTRING_NAME_MAX + 1], known_group[CFGSTRING_NAME_MAX + 1];
+
+#define FAKE_LOG_MAX 32
+static char call_log[FAKE_LOG_MAX][128];
+static size_t log_count;
 
 static size_t find_locked(const char *name)
 {
@@ -105,6 +115,53 @@ unsigned int fake_nexus_answered(void)
 	return count;
 }
 
+void fake_nexus_fail(const char *name, enum nexus_method method, enum nexus_error error)
+{
+	pthread_mutex_lock(&lock);
+	snprintf(failing.name, sizeof(failing.name), "%s", name);
+	failing.method = method;
+	failing.error = error;
+	pthread_mutex_unlock(&lock);
+}
+
+void fake_nexus_known(const char *name, const char *group)
+{
+	pthread_mutex_lock(&lock);
+	snprintf(known_name, sizeof(known_name), "%s", name ? name : "");
+	snprintf(known_group, sizeof(known_group), "%s", group ? group : "");
+	pthread_mutex_unlock(&lock);
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+void fake_nexus_take_log(char *ret_text)
+{
+	size_t len = 0;
+
+	pthread_mutex_lock(&lock);
+	qsort(call_log, log_count, sizeof(call_log[0]), compare_lines);
+	ret_text[0] = '\0';
+	for (size_t i = 0; i < log_count; i++)
+		len += (size_t)snprintf(ret_text + len, 4096 - len, "%s%s", i > 0 ? "; " : "",
+					call_log[i]);
+	log_count = 0;
+	pthread_mutex_unlock(&lock);
+}
+
+static void log_call_locked(const struct fake_nexus_call *call)
+{
+	static const char *const names[] = {"Export", "Import",	 "Abort",  "Release",
+					    "Check",  "Prepare", "Forget", "Resync"};
+
+	if (log_count < FAKE_LOG_MAX)
+		snprintf(call_log[log_count++], sizeof(call_log[0]), "%s %.60s%s%s",
+			 names[call->method], call->name, call->take_only ? " take-only" : "",
+			 call->force ? " force" : "");
+}
+
 /* ---- nexus.h ---- */
 
 struct pending {
@@ -148,9 +205,16 @@ bool nexus_call(const char *name, enum nexus_method method, const char *state,
 		 options->destination ? options->destination : "(none)");
 	last_call.method = method;
 	last_call.force = options->force;
+	last_call.take_only = options->take_only;
+	log_call_locked(&last_call);
 	pending->done = done;
 	pending->user = user;
 	pending->reply = answer;
+	if (failing.error != NEXUS_OK && failing.method == method &&
+	    strcmp(failing.name, name) == 0) {
+		pending->reply.error = failing.error;
+		snprintf(pending->reply.message, sizeof(pending->reply.message), "it failed");
+	}
 	pending->delay_ms = answer_delay_ms;
 	pthread_mutex_unlock(&lock);
 	if (pthread_create(&thread, NULL, answer_main, pending) != 0)
@@ -185,6 +249,19 @@ void nexus_for_each(void (*visit)(void *user, const char *name), void *user)
 	pthread_mutex_unlock(&lock);
 	for (i = 0; i < count; i++)
 		visit(user, names[i]);
+}
+
+void nexus_for_each_known(void (*visit)(void *user, const char *name, const char *group),
+			  void *user)
+{
+	char name[CFGSTRING_NAME_MAX + 1], group[CFGSTRING_NAME_MAX + 1];
+
+	pthread_mutex_lock(&lock);
+	memcpy(name, known_name, sizeof(name));
+	memcpy(group, known_group, sizeof(group));
+	pthread_mutex_unlock(&lock);
+	if (name[0])
+		visit(user, name, group);
 }
 
 void nexus_set_observer(const struct nexus_observer *new_observer)

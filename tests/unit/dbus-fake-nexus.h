@@ -15,6 +15,7 @@ struct fake_nexus_call {
 	bool force;
 	char id[NEXUS_ID_LEN + 1];
 	char destination[256]; /* "(none)" when there was none */
+	bool take_only;
 };
 
 /* Adds, or changes what there is, and tells the observer. */
@@ -27,6 +28,12 @@ void fake_nexus_fence(const char *name, bool fenced, uint64_t key);
 /* What the next calls are answered with, on another thread, after delay_ms. */
 void fake_nexus_answer(enum nexus_error error, const char *message, const char *state,
 		       unsigned int delay_ms);
+/* What this one nexus answers to that method from now on, in place of it; NEXUS_OK: as the others again. */
+void fake_nexus_fail(const char *name, enum nexus_method method, enum nexus_error error);
+/* A nexus that has state on disk and is not open; NULL: none any more. */
+void fake_nexus_known(const char *name, const char *group);
+/* "Import one take-only force; ..." of the calls since the last time this was asked, sorted; 4,096 bytes. */
+void fake_nexus_take_log(char *ret_text);
 /* How many calls have arrived, and the last one. */
 unsigned int fake_nexus_calls(struct fake_nexus_call *ret_last);
 /* How many have been answered. */

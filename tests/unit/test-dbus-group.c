@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Groups (design section 7): which nexuses are called, in which rounds, and what comes of one that fails. */
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../check.h"
+#include "dbus-fake-nexus.h"
+#include "group.h"
+#include "record.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t answered = PTHREAD_COND_INITIALIZER;
+static bool is_answered;
+static struct group_reply reply;
+static char calls[4096];
+
+static void ignore_name(void *user, const char *name)
+{
+	(void)user, (void)name;
+}
+
+static void ignore_fenced(void *user, const char *name, bool fenced, uint64_t key)
+{
+	(void)user, (void)name, (void)fenced, (void)key;
+}
+
+static void done(void *user, const struct group_reply *got)
+{
+	(void)user;
+	pthread_mutex_lock(&lock);
+	reply = *got;
+	is_answered = true;
+	pthread_cond_signal(&answered);
+	pthread_mutex_unlock(&lock);
+}
+
+static void call(const char *group, enum nexus_method method, const char *state)
+{
+	struct nexus_options options = {0};
+
+	is_answered = false;
+	CHECK(group_call(group, method, state, &options, done, NULL));
+	pthread_mutex_lock(&lock);
+	while (!is_answered)
+		pthread_cond_wait(&answered, &lock);
+	pthread_mutex_unlock(&lock);
+	fake_nexus_take_log(calls);
+}
+
+static void put(const char *name, const char *group, const char *lun)
+{
+	struct nexus_info info = {0};
+
+	snprintf(info.name, sizeof(info.name), "%s", name);
+	snprintf(info.group, sizeof(info.group), "%s", group);
+	snprintf(info.lun, sizeof(info.lun), "%s", lun);
+	fake_nexus_put(&info);
+}
+
+static void line_for(const char *lun, char *ret_line)
+{
+	struct unit_attentions none = {0};
+	struct record record = {.out = {.row = 1}};
+
+	snprintf(record.lun, sizeof(record.lun), "%s", lun);
+	snprintf(record.out.id, sizeof(record.out.id), "%032d", 7);
+	CHECK(state_line_format(&record, &none, "there", ret_line));
+}
+
+static void export_joins_lines(void)
+{
+	fake_nexus_answer(NEXUS_OK, "", "LINE", 5);
+	call("vm", NEXUS_EXPORT, NULL);
+	CHECK_INT(reply.error, NEXUS_OK);
+	CHECK_STR(reply.state, "LINE+LINE");
+	CHECK_STR(calls, "Export one; Export two");
+}
+
+static void export_that_fails_aborts_the_others(void)
+{
+	fake_nexus_fail("two", NEXUS_EXPORT, NEXUS_ERROR_TIMEOUT);
+	call("vm", NEXUS_EXPORT, NULL);
+	CHECK_INT(reply.error, NEXUS_ERROR_TIMEOUT);
+	CHECK_CONTAINS(reply.message, "nexus 'two' of group 'vm': it failed");
+	CHECK_STR(calls, "Abort one; Export one; Export two");
+	fake_nexus_fail("two", NEXUS_EXPORT, NEXUS_OK);
+}
+
+static void import_opens_all_gates_or_none(void)
+{
+	char one[NEXUS_STATE_LINE_MAX], two[NEXUS_STATE_LINE_MAX], state[2 * NEXUS_STATE_LINE_MAX];
+
+	line_for("naa.1", one);
+	line_for("naa.2", two);
+	snprintf(state, sizeof(state), "%s+%s", two, one);
+	call("vm", NEXUS_IMPORT, state);
+	CHECK_INT(reply.error, NEXUS_OK);
+	CHECK_STR(calls, "Import one; Import one take-only; Import two; Import two take-only");
+	fake_nexus_fail("one", NEXUS_IMPORT, NEXUS_ERROR_STALE);
+	call("vm", NEXUS_IMPORT, state);
+	CHECK_INT(reply.error, NEXUS_ERROR_STALE);
+	CHECK_CONTAINS(reply.message, "gates of the group stay closed");
+	CHECK_STR(calls, "Import one take-only; Import two take-only");
+	fake_nexus_fail("one", NEXUS_IMPORT, NEXUS_OK);
+}
+
+static void import_matches_by_lun(void)
+{
+	char one[NEXUS_STATE_LINE_MAX], other[NEXUS_STATE_LINE_MAX],
+		state[2 * NEXUS_STATE_LINE_MAX];
+
+	line_for("naa.1", one);
+	line_for("naa.9", other);
+	call("vm", NEXUS_IMPORT, one);
+	CHECK_INT(reply.error, NEXUS_ERROR_WRONG_LUN);
+	CHECK_CONTAINS(reply.message, "no line for LUN naa.2 of nexus 'two'");
+	snprintf(state, sizeof(state), "%s+%s", one, other);
+	call("vm", NEXUS_IMPORT, state);
+	CHECK_INT(reply.error, NEXUS_ERROR_WRONG_LUN);
+	CHECK_CONTAINS(reply.message, "no nexus here for LUN naa.9, which nexus 'there'");
+	snprintf(state, sizeof(state), "%s+%s", one, one);
+	call("vm", NEXUS_IMPORT, state);
+	CHECK_INT(reply.error, NEXUS_ERROR_WRONG_LUN);
+	snprintf(state, sizeof(state), "%s+x", one);
+	call("vm", NEXUS_IMPORT, state);
+	CHECK_INT(reply.error, NEXUS_ERROR_BAD_STATE);
+	CHECK_CONTAINS(reply.message, "line 2 of the group's state");
+	call("vm", NEXUS_CHECK, one);
+	CHECK_INT(reply.error, NEXUS_ERROR_WRONG_LUN);
+	CHECK_STR(calls, "");
+	call("vm", NEXUS_CHECK, "");
+	CHECK_STR(calls, "Check one; Check two");
+}
+
+static void a_missing_member_fails_the_call(void)
+{
+	fake_nexus_known("three", "vm");
+	call("vm", NEXUS_EXPORT, NULL);
+	CHECK_INT(reply.error, NEXUS_ERROR_WRONG_STATE);
+	CHECK_CONTAINS(reply.message, "nexus 'three' of group 'vm' is not open");
+	CHECK_STR(calls, "");
+	/* One that is open says itself where it belongs: it has left. */
+	fake_nexus_known("else", "vm");
+	call("vm", NEXUS_EXPORT, NULL);
+	CHECK_STR(calls, "Export one; Export two");
+	fake_nexus_known(NULL, NULL);
+	call("nobody", NEXUS_EXPORT, NULL);
+	CHECK_INT(reply.error, NEXUS_ERROR_WRONG_STATE);
+	CHECK_CONTAINS(reply.message, "no nexus of group 'nobody'");
+}
+
+static void one_lun_twice_is_refused(void)
+{
+	put("twin", "vm", "naa.1");
+	call("vm", NEXUS_EXPORT, NULL);
+	CHECK_INT(reply.error, NEXUS_ERROR_UNSUPPORTED);
+	CHECK_CONTAINS(reply.message, "are on one LUN");
+	CHECK_STR(calls, "");
+	fake_nexus_remove("twin");
+}
+
+int main(void)
+{
+	static const struct nexus_observer observer = {
+		.added = ignore_name,
+		.removed = ignore_name,
+		.changed = ignore_name,
+		.fenced_changed = ignore_fenced,
+	};
+
+	nexus_set_observer(&observer);
+	put("one", "vm", "naa.1");
+	put("two", "vm", "naa.2");
+	put("else", "other", "naa.3");
+	CHECK_RUN(export_joins_lines);
+	CHECK_RUN(export_that_fails_aborts_the_others);
+	CHECK_RUN(import_opens_all_gates_or_none);
+	CHECK_RUN(import_matches_by_lun);
+	CHECK_RUN(a_missing_member_fails_the_call);
+	CHECK_RUN(one_lun_twice_is_refused);
+	return check_summary();
+}
