@@ -40,7 +40,7 @@ struct host_device {
 	int event_fd;	       /* the UIO device: readable when commands have come */
 	pthread_t cmdproc;
 	pthread_mutex_t lock; /* of the flags below */
-	bool is_open, stopping, stopped, paused;
+	bool is_open, stopping, stopped, paused, cancelled;
 };
 
 extern struct tcmur_handler *host_handler;
