@@ -133,6 +133,10 @@ static void case_62_to_64_all_registrants(void)
 	CHECK_INT(state.registrations, 2);
 	CHECK_INT(tur(C), UA5);
 	CHECK(quiet());
+	setup(1, EAAR); /* the last registrant takes its own key: nothing is left to hold */
+	CHECK_INT(preempt(A, KA, KA, EAAR), OK);
+	CHECK(!state.held);
+	CHECK_INT(state.registrations, 0);
 }
 
 static void case_65_bad_type(void)
