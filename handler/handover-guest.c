@@ -117,9 +117,10 @@ enum nexus_error handover_guest_end(struct handover *handover, enum handover_wir
 	record->pending = false;
 	if (wire == HANDOVER_GOOD && parsed) {
 		observe(record, &out);
-		if (ask(handover, record->key) != NEXUS_OK) {
-			/* The next resynchronisation will ask; the command's own success is known. */
-		}
+		/* Where the LUN does not answer, the next resynchronisation asks. */
+		if (ask(handover, record->key) == NEXUS_OK && record->key != 0 &&
+		    !record->own_transport_id)
+			handover_learn_transport_id(handover, record->key);
 	}
 	return handover_save(handover);
 }

@@ -83,11 +83,12 @@ static void run_pr_out(struct nexus *nexus, struct nexus_request *request)
 		/* Unsettled, it stays in the journal for the next resynchronisation. */
 		handover_guest_settle(&handover, !result.unknown);
 	} else {
-		bool was_fenced = nexus->record.fenced;
+		/* Registered again: its cluster has taken it back. */
+		bool fenced = nexus->record.fenced;
 
 		handover_guest_end(&handover, wire);
-		if (was_fenced && !nexus->record.fenced)
-			nexus_notify_fenced(nexus, false, nexus->record.key);
+		if (nexus->record.fenced != fenced)
+			nexus_notify_fenced(nexus, nexus->record.fenced, nexus->record.key);
 	}
 	nexus_complete(nexus, request, &result, 0);
 }

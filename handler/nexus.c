@@ -36,10 +36,7 @@ void nexus_publish(struct nexus *nexus)
 	const struct record *record = &nexus->record;
 	struct nexus_info info;
 	const char *id = record->state == NEXUS_EXPORTED ? record->out.id : record->in.id;
-	struct nexus_info before;
-	bool changed;
 
-	/* Compared as bytes below. */
 	memset(&info, 0, sizeof(info));
 	info.state = record->state;
 	info.fenced = record->fenced;
@@ -66,12 +63,9 @@ void nexus_publish(struct nexus *nexus)
 	snprintf(info.device, sizeof(info.device), "%s",
 		 nexus->identity.device[0] != '\0' ? nexus->identity.device
 						   : nexus->config.cfg.lun);
-	before = nexus->info;
 	nexus->info = info;
 	pthread_mutex_unlock(&nexus->lock);
-	before.generation = info.generation;
-	changed = memcmp(&before, &info, sizeof(info)) != 0;
-	if (changed && observer.changed != NULL)
+	if (observer.changed != NULL)
 		observer.changed(observer.user, info.name);
 }
 
@@ -324,6 +318,7 @@ struct nexus *nexus_open(const struct nexus_config *config, const struct nexus_p
 			 void *port, char *reason)
 {
 	struct nexus *nexus;
+	bool was_known;
 
 	if (!cfgstring_name_valid(config->name)) {
 		snprintf(reason, LUN_REASON_MAX,
@@ -350,10 +345,11 @@ struct nexus *nexus_open(const struct nexus_config *config, const struct nexus_p
 	if (nexus->lun == NULL)
 		goto fail;
 	load(nexus);
+	was_known = nexus->known;
 	nexus_publish(nexus);
 	if (!start(nexus, reason))
 		goto fail;
-	if (nexus->port_failure[0] != '\0' && !nexus->known) {
+	if (nexus->port_failure[0] != '\0' && !was_known) {
 		stop_thread(nexus);
 		snprintf(reason, LUN_REASON_MAX, "%s", nexus->port_failure);
 		goto fail;
