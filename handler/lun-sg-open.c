@@ -14,18 +14,22 @@ static bool error_missing(int error)
 	return error == ENOENT || error == ENOTDIR || error == ENXIO || error == ENODEV;
 }
 
-/* O_PATH: the driver of whatever stands there does not learn that somebody looked. */
-static int path_stat(const char *path, struct stat *ret_stat)
+/* O_PATH: the driver of whatever stands there does not learn that somebody looked. False: errno. */
+static bool path_stat(const char *path, struct stat *ret_stat)
 {
-	int fd, error = 0;
+	int fd, error;
 
 	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
-	if (fstat(fd, ret_stat) != 0)
-		error = -errno;
+		return false;
+	if (fstat(fd, ret_stat) == 0) {
+		close(fd);
+		return true;
+	}
+	error = errno;
 	close(fd);
-	return error;
+	errno = error;
+	return false;
 }
 
 bool lun_sg_device_find(const char *path, struct lun_sg_device *ret_device, bool *ret_missing,
@@ -36,15 +40,15 @@ bool lun_sg_device_find(const char *path, struct lun_sg_device *ret_device, bool
 	int error;
 
 	*ret_missing = false;
-	error = path_stat(path, &st);
-	if (error != 0) {
-		*ret_missing = error_missing(-error);
+	if (!path_stat(path, &st)) {
+		error = errno;
+		*ret_missing = error_missing(error);
 		if (*ret_missing)
 			snprintf(reason, LUN_REASON_MAX,
 				 "%s is not there (%s): is the LUN attached to this host?", path,
-				 strerror(-error));
+				 strerror(error));
 		else
-			snprintf(reason, LUN_REASON_MAX, "%s: %s", path, strerror(-error));
+			snprintf(reason, LUN_REASON_MAX, "%s: %s", path, strerror(error));
 		return false;
 	}
 	if (!lun_sg_device_inspect(path, st.st_mode, st.st_rdev, &device, ret_missing, reason))
@@ -53,7 +57,7 @@ bool lun_sg_device_find(const char *path, struct lun_sg_device *ret_device, bool
 	if (S_ISCHR(st.st_mode) && !device.char_device) {
 		struct stat block;
 
-		if (path_stat(device.open_path, &block) != 0 || !S_ISBLK(block.st_mode) ||
+		if (!path_stat(device.open_path, &block) || !S_ISBLK(block.st_mode) ||
 		    block.st_rdev != device.rdev) {
 			device.char_device = true;
 			device.rdev = st.st_rdev;

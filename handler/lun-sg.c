@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define WORKER_COUNT 32
-#define WORKER_STACK_BYTES (256 * 1024)
+#define WORKER_STACK_BYTES ((size_t)256 * 1024)
 
 /* An open device. Reconnecting makes a new one; the old one is closed by its last user. */
 struct sg_handle {

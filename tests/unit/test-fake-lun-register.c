@@ -138,8 +138,8 @@ static void case_22_list_lengths(void)
 
 	fresh();
 	for (unsigned int i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
-		for (uint8_t action = REGISTER; action <= RAIEK; action++)
-			CHECK_INT(pr_out_list(A, action, WE, list, lens[i]), BAD_LENGTH);
+		for (unsigned int action = REGISTER; action <= RAIEK; action++)
+			CHECK_INT(pr_out_list(A, (uint8_t)action, WE, list, lens[i]), BAD_LENGTH);
 	}
 	CHECK_INT(state.registrations, 0);
 	/* A length that lies: more than arrived. */
