@@ -200,8 +200,9 @@ scsi_lun_id={lun} >control
             echo 0 >attrib/authentication
             found=
             for l in lun/lun_*; do
-                if [ "$(readlink -f $l/port_link 2>/dev/null || readlink -f $l/{backstore.name} \
-                    2>/dev/null)" = {shlex.quote(backstore.path)} ]; then found=$l; fi
+                if [ "$(readlink -f $l/{backstore.name})" = {shlex.quote(backstore.path)} ]; then
+                    found=$l
+                fi
             done
             if [ -z "$found" ]; then
                 n=0; while [ -d lun/lun_$n ]; do n=$((n + 1)); done

@@ -101,6 +101,15 @@ def write(vm, node, lba=0, text="x", timeout=60):
     )
 
 
+def start_write(vm, node, lba=0, text="x", timeout=60):
+    """write(), not waited for: a Spawned, whose Result has the same status."""
+    cdb = "2a 00 " + lba.to_bytes(4, "big").hex(" ") + " 00 00 01 00"
+    return vm.spawn(
+        f"{{ printf %s '{text}'; cat /dev/zero; }} | dd bs=512 count=1 iflag=fullblock status=none"
+        f" | sg_raw -t {timeout} -s 512 {node} {cdb}"
+    )
+
+
 def read(vm, node, lba=0, timeout=60):
     """READ(10) of one 512-byte block: (Result, its text)."""
     cdb = "28 00 " + lba.to_bytes(4, "big").hex(" ") + " 00 00 01 00"
