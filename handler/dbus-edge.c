@@ -12,10 +12,12 @@
 #include <gio/gio.h>
 #include <glib-unix.h>
 
+#include "dbus-conf.h"
 #include "dbus-info.h"
 #include "dbus-manager.h"
 #include "dbus-names.h"
 #include "dbus-nexus.h"
+#include "dbus-vmstate.h"
 #include "log.h"
 #include "nexus.h"
 
@@ -282,6 +284,7 @@ static gboolean dbus_edge_connect(void *user)
 static void *dbus_edge_main(void *user)
 {
 	static struct dbus_edge edge = {.retry_s = DBUS_EDGE_RETRY_MIN_S};
+	struct dbus_conf *conf;
 	GSource *source;
 
 	(void)user;
@@ -295,6 +298,11 @@ static void *dbus_edge_main(void *user)
 	g_source_attach(source, edge.context);
 	g_source_unref(source);
 
+	conf = dbus_conf_read();
+	nexus_set_resync_interval(conf->resync_interval_s * 1000);
+	for (guint i = 0; i < conf->groups->len; i++)
+		dbus_vmstate_start(conf->groups->pdata[i]);
+	dbus_conf_free(conf);
 	dbus_edge_connect(&edge);
 	g_main_loop_run(edge.loop);
 	return NULL;

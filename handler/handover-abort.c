@@ -104,6 +104,23 @@ static enum nexus_error finish_take_back(struct handover *handover)
 	error = handover_look(handover, out->key, &view);
 	if (error != NEXUS_OK)
 		return error;
+	/* Nothing but Import's REGISTER and PREEMPT and this take-back's REGISTER since Export. */
+	if (handover->automatic &&
+	    (view.keys.generation != out->generation + 3 || view.keys.matching != 2)) {
+		error = handover_undo(handover, RECORD_STEP_ABORT_UNDO, out->key, out->row,
+				      out->type, &holds);
+		if (error != NEXUS_OK)
+			return error;
+		record->take_back = holds;
+		handover_conclude(handover);
+		return handover_fail(
+			handover, NEXUS_ERROR_WRONG_STATE,
+			"nexus '%s' is exported and its guest writes here, but the LUN has been "
+			"used "
+			"elsewhere since Export: it cannot be told where the guest runs; Abort or "
+			"Release by hand",
+			handover->name);
+	}
 	if (view.keys.matching > 1) {
 		struct pr_out step = preempt(out, PR_OUT_PREEMPT_AND_ABORT);
 
@@ -269,7 +286,7 @@ static enum nexus_error abort_destination(struct handover *handover, bool force)
 	handover->ops->close_gate(handover->user);
 	if (imported) {
 		record->state = NEXUS_INCOMING;
-		record->in_done = false;
+		record->in_done = record->in_loaded = false;
 		record->in_registered = record->in.row != 1 && record->key == key;
 		handover_set_unregistered(record);
 		record->fenced = false;

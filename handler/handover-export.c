@@ -192,6 +192,9 @@ enum nexus_error handover_export(struct handover *handover, char *ret_line)
 		handover->ops->new_id(handover->user, terms.id);
 	record->out = terms;
 	record->take_back = false;
+	record->out_saved = handover->by_qemu;
+	/* What was loaded here has run here, or comes from here again. */
+	record->in_loaded = false;
 	record->state = NEXUS_EXPORTED;
 	if (!handover->ops->format_line(handover->user, ret_line)) {
 		error = handover_fail(handover, NEXUS_ERROR_UNSUPPORTED,

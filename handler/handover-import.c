@@ -1,102 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Import and Check: the destination's side. */
+/* Import: the destination's side. */
 #include "handover-internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#define LINE_MAX_AGE_S 600
-
-static const char *state_text(enum nexus_state state)
-{
-	return state == NEXUS_ACTIVE ? "active" : state == NEXUS_INCOMING ? "incoming" : "exported";
-}
-
-static bool same_hand_over(const struct record_terms *terms, const struct state_line *line)
-{
-	return terms->id[0] != '\0' && strcmp(terms->id, line->terms.id) == 0;
-}
-
-/* Design section 7, "Import is taken by". */
-static enum nexus_error check_state(struct handover *handover, const struct state_line *line,
-				    bool force)
-{
-	const struct record *record = handover->record;
-
-	if (!handover->migrate_pr)
-		return handover_fail(
-			handover, NEXUS_ERROR_UNSUPPORTED,
-			"nexus '%s' has migrate-pr=off: create the backstore without that option",
-			handover->name);
-	if (record->state != NEXUS_ACTIVE || record->fenced)
-		return NEXUS_OK;
-	if (line != NULL && same_hand_over(&record->in, line))
-		return NEXUS_OK;
-	if (record->key != 0)
-		return handover_fail(
-			handover, NEXUS_ERROR_WRONG_STATE,
-			"nexus '%s' is active and its guest is registered with key 0x%" PRIx64
-			": Import is for a nexus whose guest has not arrived; Forget would "
-			"unregister it",
-			handover->name, record->key);
-	if (handover->ops->guest_has_written(handover->user) && !force)
-		return handover_fail(
-			handover, NEXUS_ERROR_WRONG_STATE,
-			"nexus '%s' is active and a guest has written through it: Import would "
-			"put a second guest on it (force, when that guest is known to be gone)",
-			handover->name);
-	return NEXUS_OK;
-}
-
-static enum nexus_error check_line(struct handover *handover, const struct state_line *line,
-				   bool force)
-{
-	const struct record *record = handover->record;
-	uint64_t now_s = handover->ops->wall_clock_s(handover->user);
-	const struct record_terms *terms = &line->terms;
-	uint64_t age_s = now_s > terms->time_s ? now_s - terms->time_s : terms->time_s - now_s;
-
-	if (strcmp(record->lun, line->lun) != 0)
-		return handover_fail(
-			handover, NEXUS_ERROR_WRONG_LUN,
-			"the state line is of LUN %s, and nexus '%s' is on LUN %s: Import on the "
-			"backstore that reaches the same LUN",
-			line->lun, handover->name, record->lun);
-	if (terms->row != 1 && age_s > LINE_MAX_AGE_S && !force)
-		return handover_fail(
-			handover, NEXUS_ERROR_STALE,
-			"the state line was made at %" PRIu64 " and it is %" PRIu64
-			" here (seconds "
-			"since 1970): lines of more than %d s are not taken; Export again, or set "
-			"the clocks of both hosts (force, when the clocks are known to differ)",
-			terms->time_s, now_s, LINE_MAX_AGE_S);
-	if (terms->row == 3 && terms->count > 1)
-		return handover_fail(
-			handover, NEXUS_ERROR_KEY_SHARED,
-			"key 0x%" PRIx64
-			" is registered on %u nexuses: taking the reservation over "
-			"would throw the other out; give each node of the cluster a key of its own",
-			terms->key, terms->count);
-	return NEXUS_OK;
-}
-
-static enum nexus_error fail_stale(struct handover *handover, const struct record_terms *terms,
-				   const struct pr_keys *keys, uint32_t expected)
-{
-	if (keys->matching == 0)
-		return handover_fail(
-			handover, NEXUS_ERROR_FENCED,
-			"key 0x%" PRIx64
-			" is not registered on the LUN any more: another initiator "
-			"has removed it since Export; Abort at the source, whose guest is fenced",
-			terms->key);
-	return handover_fail(
-		handover, NEXUS_ERROR_STALE,
-		"the LUN's registrations have changed since Export: PRGENERATION is %u where %u "
-		"was due, key 0x%" PRIx64 " is listed %u times: Export again, and Import that line",
-		keys->generation, expected, terms->key, keys->matching);
-}
 
 /* ---- rows 2 to 4 ---- */
 
@@ -127,10 +35,16 @@ static enum nexus_error register_here(struct handover *handover, uint64_t old_ke
 			return handover_conclude(handover);
 		record->in_moves = 0;
 	}
+	record->in_added = true;
 	error = handover_register(handover, RECORD_STEP_IMPORT_REGISTER, old_key, terms->key,
 				  &wire);
 	if (error != NEXUS_OK)
 		return error;
+	/* The same key, standing since an older hand-over: Export counted it. */
+	if (old_key == terms->key && wire == HANDOVER_GOOD)
+		record->in_added = false;
+	if (old_key == terms->key && wire == HANDOVER_UNKNOWN)
+		*ret_exact = false;
 	if (wire == HANDOVER_CONFLICT && old_key != 0) {
 		/* The registration of the older hand-over is gone, as it is after row 3. */
 		error = handover_register(handover, RECORD_STEP_IMPORT_REGISTER, 0, terms->key,
@@ -153,7 +67,7 @@ static enum nexus_error register_here(struct handover *handover, uint64_t old_ke
 		return error;
 	record->in_moves = record->in_registered ? 2 : 0;
 	/* CONFLICT, and yet K is ours: from when is not known. */
-	*ret_exact = wire != HANDOVER_CONFLICT;
+	*ret_exact = *ret_exact && wire != HANDOVER_CONFLICT;
 	error = handover_conclude(handover);
 	if (error != NEXUS_OK)
 		return error;
@@ -257,7 +171,8 @@ static enum nexus_error take_reservation(struct handover *handover)
 	return error != NEXUS_OK ? error : after_preempt(handover, wire);
 }
 
-static enum nexus_error import_registration(struct handover *handover, uint64_t old_key)
+static enum nexus_error import_registration(struct handover *handover,
+					    const struct state_line *line, uint64_t old_key)
 {
 	struct record *record = handover->record;
 	const struct record_terms *terms = &record->in;
@@ -271,7 +186,7 @@ static enum nexus_error import_registration(struct handover *handover, uint64_t 
 		if (error != NEXUS_OK)
 			return error;
 		if (view.keys.generation != terms->generation || view.keys.matching != terms->count)
-			return fail_stale(handover, terms, &view.keys, terms->generation);
+			return handover_fail_stale(handover, terms, &view.keys, terms->generation);
 	}
 	handover->ops->reset_seen(handover->user);
 	error = register_here(handover, old_key, &exact);
@@ -284,15 +199,22 @@ static enum nexus_error import_registration(struct handover *handover, uint64_t 
 		return NEXUS_OK;
 	if (!exact || handover->ops->reset_seen(handover->user) ||
 	    view.keys.generation != terms->generation + record->in_moves ||
-	    view.keys.matching != terms->count + 1) {
+	    view.keys.matching != terms->count + (record->in_added ? 1 : 0)) {
 		/* Without this nexus's own. */
 		view.keys.matching--;
-		error = fail_stale(handover, terms, &view.keys,
-				   terms->generation + record->in_moves);
+		error = handover_fail_stale(handover, terms, &view.keys,
+					    terms->generation + record->in_moves);
 		error = take_registration_back(handover, error, &holds);
 		return holds ? NEXUS_OK : error;
 	}
-	return terms->row == 3 ? take_reservation(handover) : NEXUS_OK;
+	if (terms->row != 3)
+		return NEXUS_OK;
+	if (handover_strangers_share_key(handover, line, !record->in_added)) {
+		error = handover_fail_key_shared(handover, terms);
+		error = take_registration_back(handover, error, &holds);
+		return holds ? NEXUS_OK : error;
+	}
+	return take_reservation(handover);
 }
 
 /* Row 1 over an exported nexus: what stands here of the older hand-over goes. */
@@ -320,6 +242,7 @@ static enum nexus_error imported(struct handover *handover, const struct state_l
 
 	record->state = NEXUS_ACTIVE;
 	record->in_done = true;
+	record->in_loaded = handover->by_qemu && terms->row != 1;
 	record->in_ran = false;
 	record->in_registered = record->in_taken = false;
 	record->key = terms->row == 1 ? 0 : terms->key;
@@ -343,7 +266,8 @@ static enum nexus_error imported(struct handover *handover, const struct state_l
 		*record = before;
 		return error;
 	}
-	handover->ops->open_gate(handover->user);
+	if (!record->in_loaded)
+		handover->ops->open_gate(handover->user);
 	return NEXUS_OK;
 }
 
@@ -369,21 +293,21 @@ enum nexus_error handover_import(struct handover *handover, const char *text, bo
 	if (!state_line_parse(text, &line, handover->message))
 		return NEXUS_ERROR_BAD_STATE;
 	if (strcmp(record->lun, line.lun) == 0 && record->state == NEXUS_EXPORTED &&
-	    same_hand_over(&record->out, &line))
+	    handover_same(&record->out, &line))
 		return handover_abort_source(handover, force);
-	if (record->state == NEXUS_ACTIVE && record->in_done && same_hand_over(&record->in, &line))
+	if (record->state == NEXUS_ACTIVE && record->in_done && handover_same(&record->in, &line))
 		return NEXUS_OK;
-	error = check_state(handover, &line, force);
+	error = handover_check_state(handover, &line, force);
 	if (error == NEXUS_OK)
-		error = check_line(handover, &line, force);
+		error = handover_check_line(handover, &line, force);
 	if (error != NEXUS_OK)
 		return error;
-	if (record->in_registered && !same_hand_over(&record->in, &line))
+	if (record->in_registered && !handover_same(&record->in, &line))
 		return handover_fail(
 			handover, NEXUS_ERROR_WRONG_STATE,
 			"nexus '%s' has an unfinished Import of hand-over %s: Abort that first",
 			handover->name, record->in.id);
-	if (record->in_taken && same_hand_over(&record->in, &line))
+	if (record->in_taken && handover_same(&record->in, &line))
 		return take_only ? NEXUS_OK : imported(handover, &line);
 	handover->ops->close_gate(handover->user);
 	/* What an older hand-over left registered here is changed to the new key. */
@@ -393,43 +317,11 @@ enum nexus_error handover_import(struct handover *handover, const char *text, bo
 	if (line.terms.row == 1)
 		error = drop_older(handover, old_key);
 	else
-		error = import_registration(handover, old_key);
+		error = import_registration(handover, &line, old_key);
 	if (error == NEXUS_OK)
 		error = take_only ? taken(handover) : imported(handover, &line);
 	/* Not imported: the gate stands as before. */
 	if (error != NEXUS_OK && handover_gate_open(record))
 		handover->ops->open_gate(handover->user);
 	return error;
-}
-
-enum nexus_error handover_check(struct handover *handover, const char *text, bool force)
-{
-	struct record *record = handover->record;
-	struct pr_capabilities capabilities;
-	struct handover_view view;
-	struct state_line line;
-	enum nexus_error error;
-	bool empty = text[0] == '\0';
-
-	if (!empty && !state_line_parse(text, &line, handover->message))
-		return NEXUS_ERROR_BAD_STATE;
-	error = check_state(handover, empty ? NULL : &line, force);
-	if (error == NEXUS_OK && !empty)
-		error = check_line(handover, &line, force);
-	if (error != NEXUS_OK)
-		return error;
-	if (record->in_registered && (empty || !same_hand_over(&record->in, &line)))
-		return handover_fail(handover, NEXUS_ERROR_WRONG_STATE,
-				     "nexus '%s' (%s) has an unfinished Import of hand-over %s: "
-				     "Abort that first",
-				     handover->name, state_text(record->state), record->in.id);
-	if (!handover->ops->read_capabilities(handover->user, &capabilities))
-		return handover_fail_lun(handover, "reading the LUN's reservation capabilities");
-	error = handover_look(handover, empty ? 0 : line.terms.key, &view);
-	if (error != NEXUS_OK || empty || line.terms.row == 1 || record->in_registered ||
-	    (record->in_done && same_hand_over(&record->in, &line)))
-		return error;
-	if (view.keys.generation != line.terms.generation || view.keys.matching != line.terms.count)
-		return fail_stale(handover, &line.terms, &view.keys, line.terms.generation);
-	return NEXUS_OK;
 }

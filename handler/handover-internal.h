@@ -58,6 +58,26 @@ void handover_note_holder(struct record *record, uint64_t key, const struct hand
 void handover_set_fenced(struct record *record, uint64_t key);
 void handover_set_unregistered(struct record *record);
 
+/* Whether the line is of the hand-over with these terms. */
+bool handover_same(const struct record_terms *terms, const struct state_line *line);
+/* Design section 7, "Import is taken by"; line NULL: any. */
+enum nexus_error handover_check_state(struct handover *handover, const struct state_line *line,
+				      bool force);
+/* The line itself: LUN, age, a key that is another's too. */
+enum nexus_error handover_check_line(struct handover *handover, const struct state_line *line,
+				     bool force);
+/*
+ * Invariant 4: is K, as Export counted it, on a nexus that is neither the source, nor this one (stands_here), nor one that
+ * this guest has used before? Without READ FULL STATUS the number alone tells.
+ */
+bool handover_strangers_share_key(struct handover *handover, const struct state_line *line,
+				  bool stands_here);
+enum nexus_error handover_fail_key_shared(struct handover *handover,
+					  const struct record_terms *terms);
+/* keys: of the LUN without this nexus's own; Fenced when K is in none of them, else Stale. */
+enum nexus_error handover_fail_stale(struct handover *handover, const struct record_terms *terms,
+				     const struct pr_keys *keys, uint32_t expected);
+
 enum nexus_error handover_abort_source(struct handover *handover, bool force);
 
 /* Undoes Import's or Abort's own REGISTER (key -> 0), unless this nexus may be the holder (design section 7, Undo). *ret_holds: it holds, and nothing was undone. */

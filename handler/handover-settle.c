@@ -51,7 +51,7 @@ enum nexus_error handover_forget(struct handover *handover, bool force)
 	record->out = (struct record_terms){0};
 	record->in = (struct record_terms){0};
 	record->take_back = record->in_registered = record->in_done = false;
-	record->in_taken = record->pending = false;
+	record->in_taken = record->in_loaded = record->pending = false;
 	handover->ops->clear_unit_attentions(handover->user);
 	memset(record->transport_ids, 0, sizeof(record->transport_ids));
 	record->own_transport_id = false;
@@ -62,6 +62,12 @@ enum nexus_error handover_forget(struct handover *handover, bool force)
 }
 
 /* ---- at open ---- */
+
+/* K may have stood here since an older hand-over: whether the step added one to the count is not known. */
+static bool standing_before(const struct record *record)
+{
+	return record->state == NEXUS_EXPORTED && record->out.key == record->in.key;
+}
 
 static enum nexus_error settle_import(struct handover *handover)
 {
@@ -75,9 +81,10 @@ static enum nexus_error settle_import(struct handover *handover)
 			       &record->in_registered, &moved, &after);
 	if (error != NEXUS_OK)
 		return error;
+	record->in_added = true;
 	if (!record->in_registered)
 		record->in_moves = 0;
-	else if (step == RECORD_STEP_IMPORT_REGISTER)
+	else if (step == RECORD_STEP_IMPORT_REGISTER && !standing_before(record))
 		record->in_moves = 2;
 	else
 		/* An unfinished REGISTER (K -> K) may have moved the generation or not: never exact again. */
@@ -123,6 +130,7 @@ enum nexus_error handover_settle(struct handover *handover)
 	case RECORD_STEP_ABORT_BARRIER:
 	case RECORD_STEP_GUEST_PROBE:
 	case RECORD_STEP_RESYNC_PROBE:
+	case RECORD_STEP_CONFIRM_BARRIER:
 	case RECORD_STEP_ABORT_PREEMPT:
 		/* Each only repeats what stands, or is found out anew by the call that comes next. */
 		return handover_conclude(handover);
@@ -191,7 +199,7 @@ static void lose_registration(struct handover *handover, uint64_t key, bool *ret
 		handover->ops->close_gate(handover->user);
 		handover_set_unregistered(record);
 		record->state = NEXUS_INCOMING;
-		record->in_done = false;
+		record->in_done = record->in_loaded = false;
 		record->in = (struct record_terms){0};
 	} else {
 		handover_set_fenced(record, key);

@@ -194,7 +194,7 @@ void handover_note_holder(struct record *record, uint64_t key, const struct hand
 
 bool handover_gate_open(const struct record *record)
 {
-	return record->state == NEXUS_ACTIVE;
+	return record->state == NEXUS_ACTIVE && !record->in_loaded;
 }
 
 enum nexus_error handover_undo(struct handover *handover, enum record_step step, uint64_t key,

@@ -89,7 +89,9 @@ struct handover {
 	struct record *record; /* changed, and saved through ops->save */
 	const char *name;      /* the nexus's, for messages and the line */
 	bool migrate_pr;
-	char *message; /* NEXUS_MESSAGE_MAX bytes: set with every error */
+	bool by_qemu; /* Export and Import through dbus-vmstate: nobody will say how the migration ends */
+	bool automatic; /* an Abort that nobody called: it takes back only what is exact */
+	char *message;	/* NEXUS_MESSAGE_MAX bytes: set with every error */
 };
 
 /*
@@ -106,6 +108,19 @@ enum nexus_error handover_import(struct handover *handover, const char *line, bo
 enum nexus_error handover_check(struct handover *handover, const char *line, bool force);
 enum nexus_error handover_release(struct handover *handover, const char *id, bool force);
 enum nexus_error handover_abort(struct handover *handover, const char *id, bool force);
+/*
+ * QEMU drives the hand-over (dbus-vmstate), and a write-class command has arrived at the closed gate: the guest runs here. At a source that saved, Abort
+ * comes first, and only if nothing says that it runs elsewhere; at a destination that loaded, a proof that the registration is still its own. The
+ * gate opens on NEXUS_OK; else it stays closed, and the next such command asks again.
+ */
+enum nexus_error handover_guest_runs(struct handover *handover);
+/* Whether handover_guest_runs is to be asked. */
+bool handover_awaits_guest(const struct record *record);
+/* QEMU at the destination has gone before its guest ran: Abort. Does nothing when the guest has run. */
+enum nexus_error handover_loader_gone(struct handover *handover);
+/* QEMU at the source has gone: Release, where the Import is seen to be done. */
+enum nexus_error handover_saver_gone(struct handover *handover);
+
 enum nexus_error handover_forget(struct handover *handover, bool force);
 
 /* At open, before anything else: finds out what became of a step that was journalled and not concluded. Opens no gate. */

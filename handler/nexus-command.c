@@ -205,6 +205,17 @@ static void answer_sense(struct nexus *nexus, struct nexus_request *request,
 	nexus_complete(nexus, request, &result, len);
 }
 
+/* Once a second is often enough: the guest repeats what is answered BUSY. */
+static void ask_about_guest_locked(struct nexus *nexus, uint64_t now_ms)
+{
+	if (!nexus->awaits_guest || nexus->guest_runs_wanted ||
+	    now_ms - nexus->guest_runs_asked_ms < NEXUS_RESYNC_PAUSE_MS)
+		return;
+	nexus->guest_runs_asked_ms = now_ms;
+	nexus->guest_runs_wanted = true;
+	pthread_cond_signal(&nexus->work);
+}
+
 static void dispatch(struct nexus *nexus, struct nexus_request *request)
 {
 	struct lun_result result;
@@ -216,6 +227,7 @@ static void dispatch(struct nexus *nexus, struct nexus_request *request)
 	if (route == ROUTE_HOLD) {
 		request->held_since_ms = nexus_now_ms();
 		nexus_queue_put(&nexus->held, &request->job);
+		ask_about_guest_locked(nexus, request->held_since_ms);
 	} else if (route == ROUTE_THREAD) {
 		nexus_queue_put(&nexus->queue, &request->job);
 		pthread_cond_signal(&nexus->work);

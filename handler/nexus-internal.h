@@ -15,7 +15,7 @@
 /* A call's own time; the caller is answered within 15 s. */
 #define NEXUS_CALL_MS 13000
 #define NEXUS_RESYNC_PAUSE_MS 1000
-#define NEXUS_RESYNC_TIMER_MS 5000
+#define NEXUS_RESYNC_DEFAULT_MS 5000
 #define NEXUS_CONNECT_PAUSE_MS 2000
 
 struct nexus_call {
@@ -23,6 +23,7 @@ struct nexus_call {
 	enum nexus_method method;
 	bool force;
 	bool take_only;
+	bool by_qemu;
 	bool has_destination;
 	char id[NEXUS_ID_LEN + 1];
 	char state[NEXUS_STATE_LINE_MAX];
@@ -66,6 +67,9 @@ struct nexus {
 	bool written; /* a write-class command has passed since open, Import or Release */
 	bool first_write_matters; /* Import is done, and whether its guest runs is not on disk yet */
 	bool ran_wanted;
+	bool awaits_guest; /* a write-class command at the closed gate is to be asked about */
+	bool guest_runs_wanted;
+	uint64_t guest_runs_asked_ms;
 	bool connect_wanted;
 	bool resync_wanted;
 	enum handover_doubt doubt;
@@ -127,6 +131,6 @@ void *nexus_thread(void *nexus);
 
 /* clock.c: calls nexus_tick_all about every 100 ms while a nexus is open. */
 void nexus_tick_all(void);
-void nexus_tick(struct nexus *nexus, uint64_t now_ms);
+void nexus_tick(struct nexus *nexus, uint64_t now_ms, unsigned int resync_interval_ms);
 
 #endif

@@ -173,6 +173,7 @@ static enum nexus_error run_method(struct nexus *nexus, struct nexus_call *call)
 	enum nexus_error error;
 
 	nexus_handover(nexus, &handover);
+	handover.by_qemu = call->by_qemu;
 	if (!nexus->ready) {
 		snprintf(nexus->message, sizeof(nexus->message),
 			 "nexus '%s' does not reach its LUN: %.512s", nexus->config.name,
@@ -212,6 +213,10 @@ static enum nexus_error run_method(struct nexus *nexus, struct nexus_call *call)
 		return NEXUS_ERROR_UNSUPPORTED;
 	case NEXUS_FORGET:
 		return handover_forget(&handover, call->force);
+	case NEXUS_LOADER_GONE:
+		return handover_loader_gone(&handover);
+	case NEXUS_SAVER_GONE:
+		return handover_saver_gone(&handover);
 	case NEXUS_RESYNC:
 		check_port(nexus);
 		resync(nexus, &handover, &error);
@@ -270,6 +275,21 @@ static void timed_resync(struct nexus *nexus)
 	pthread_mutex_unlock(&nexus->lock);
 }
 
+static void ask_whether_guest_runs(struct nexus *nexus)
+{
+	bool fenced = nexus->record.fenced;
+	uint64_t key = nexus->record.out.key;
+	struct handover handover;
+
+	nexus->deadline_ms = nexus_now_ms() + NEXUS_CALL_MS;
+	nexus_handover(nexus, &handover);
+	if (handover_guest_runs(&handover) != NEXUS_OK)
+		log_warning("nexus '%s': %s", nexus->config.name, nexus->message);
+	nexus_publish(nexus);
+	if (nexus->record.fenced != fenced)
+		nexus_notify_fenced(nexus, nexus->record.fenced, key);
+}
+
 static void note_guest_ran(struct nexus *nexus)
 {
 	struct handover handover;
@@ -295,13 +315,21 @@ void *nexus_thread(void *user)
 		struct nexus_job *job;
 
 		while (!nexus->stop && !nexus->connect_wanted && !nexus->ran_wanted &&
-		       !resync_due_locked(nexus) && nexus->queue.head == NULL)
+		       !nexus->guest_runs_wanted && !resync_due_locked(nexus) &&
+		       nexus->queue.head == NULL)
 			pthread_cond_wait(&nexus->work, &nexus->lock);
 		if (nexus->stop && nexus->queue.head == NULL)
 			break;
 		if (!nexus->stop && nexus->connect_wanted) {
 			pthread_mutex_unlock(&nexus->lock);
 			connect_now(nexus);
+			pthread_mutex_lock(&nexus->lock);
+			continue;
+		}
+		if (nexus->guest_runs_wanted) {
+			nexus->guest_runs_wanted = false;
+			pthread_mutex_unlock(&nexus->lock);
+			ask_whether_guest_runs(nexus);
 			pthread_mutex_lock(&nexus->lock);
 			continue;
 		}
@@ -337,7 +365,7 @@ void *nexus_thread(void *user)
 }
 
 /* Clock thread. */
-void nexus_tick(struct nexus *nexus, uint64_t now_ms)
+void nexus_tick(struct nexus *nexus, uint64_t now_ms, unsigned int resync_interval_ms)
 {
 	uint64_t hold_ms = (uint64_t)nexus->config.cfg.hold_timeout_s * 1000;
 
@@ -349,7 +377,8 @@ void nexus_tick(struct nexus *nexus, uint64_t now_ms)
 	if (nexus->first_connect_done && (!nexus->ready || !connected) &&
 	    now_ms - nexus->connect_tried_ms >= NEXUS_CONNECT_PAUSE_MS)
 		nexus->connect_wanted = true;
-	if (nexus->info.key != 0 && now_ms - nexus->resync_done_ms >= NEXUS_RESYNC_TIMER_MS)
+	if (nexus->info.key != 0 && resync_interval_ms != 0 &&
+	    now_ms - nexus->resync_done_ms >= resync_interval_ms)
 		nexus->resync_wanted = true;
 	if (nexus->connect_wanted || resync_due_locked(nexus))
 		pthread_cond_signal(&nexus->work);

@@ -15,6 +15,7 @@
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct nexus *registry;
 static struct nexus_observer observer;
+static unsigned int resync_interval_ms = NEXUS_RESYNC_DEFAULT_MS; /* under registry_lock */
 
 uint64_t nexus_now_ms(void)
 {
@@ -64,6 +65,7 @@ void nexus_publish(struct nexus *nexus)
 		 nexus->identity.device[0] != '\0' ? nexus->identity.device
 						   : nexus->config.cfg.lun);
 	nexus->info = info;
+	nexus->awaits_guest = handover_awaits_guest(record);
 	pthread_mutex_unlock(&nexus->lock);
 	if (observer.changed != NULL)
 		observer.changed(observer.user, info.name);
@@ -135,6 +137,7 @@ bool nexus_call(const char *name, enum nexus_method method, const char *state,
 	call->has_destination = options->destination != NULL;
 	snprintf(call->id, sizeof(call->id), "%s", options->id);
 	call->take_only = options->take_only;
+	call->by_qemu = options->by_qemu;
 	call->deadline_ms =
 		nexus_now_ms() + (options->timeout_ms != 0 ? options->timeout_ms : NEXUS_CALL_MS);
 	call->done = done;
@@ -156,13 +159,20 @@ bool nexus_call(const char *name, enum nexus_method method, const char *state,
 	return nexus != NULL;
 }
 
+void nexus_set_resync_interval(unsigned int interval_ms)
+{
+	pthread_mutex_lock(&registry_lock);
+	resync_interval_ms = interval_ms;
+	pthread_mutex_unlock(&registry_lock);
+}
+
 void nexus_tick_all(void)
 {
 	uint64_t now_ms = nexus_now_ms();
 
 	pthread_mutex_lock(&registry_lock);
 	for (struct nexus *nexus = registry; nexus != NULL; nexus = nexus->next)
-		nexus_tick(nexus, now_ms);
+		nexus_tick(nexus, now_ms, resync_interval_ms);
 	pthread_mutex_unlock(&registry_lock);
 }
 

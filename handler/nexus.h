@@ -112,6 +112,8 @@ enum nexus_method {
 	NEXUS_PREPARE, /* state out */
 	NEXUS_FORGET,
 	NEXUS_RESYNC,
+	NEXUS_LOADER_GONE, /* dbus-vmstate: QEMU has left the bus, at the destination */
+	NEXUS_SAVER_GONE,  /* ... at the source */
 };
 
 struct nexus_options {
@@ -119,6 +121,7 @@ struct nexus_options {
 	char id[NEXUS_ID_LEN + 1]; /* Abort, Release: empty = whatever hand-over is under way */
 	const char *destination;   /* Export: what Prepare returned there; NULL: none. Copied. */
 	bool take_only;		   /* Import of a group: everything but the opening of the gate */
+	bool by_qemu;		   /* Export, Import: through dbus-vmstate */
 	unsigned int timeout_ms;   /* 0: as much as a call of its own has */
 };
 
@@ -189,6 +192,9 @@ struct nexus_observer {
 	void (*fenced_changed)(void *user, const char *name, bool fenced, uint64_t key);
 	void *user;
 };
+
+/* How often a registered nexus is compared with its LUN by the clock; 0: never. Default 5,000 ms. Any thread. */
+void nexus_set_resync_interval(unsigned int interval_ms);
 
 /* One observer; set once before the first nexus opens. */
 void nexus_set_observer(const struct nexus_observer *observer);

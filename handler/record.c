@@ -29,6 +29,7 @@ static const char *const step_names[RECORD_STEP_COUNT] = {
 	[RECORD_STEP_FORGET_UNREGISTER] = "forget-unregister",
 	[RECORD_STEP_GUEST_PROBE] = "guest-probe",
 	[RECORD_STEP_RESYNC_PROBE] = "resync-probe",
+	[RECORD_STEP_CONFIRM_BARRIER] = "confirm-barrier",
 };
 
 static const char *const state_names[] = {"active", "incoming", "exported"};
@@ -241,11 +242,14 @@ bool record_format(const struct record *record, const struct unit_attentions *qu
 	fields_add_number(&writer, "scsi2", record->scsi2);
 	fields_add_number(&writer, "generation", record->generation);
 	add_terms(&writer, "out-", &record->out);
+	fields_add_number(&writer, "out-saved", record->out_saved);
 	fields_add_number(&writer, "take-back", record->take_back);
 	add_terms(&writer, "in-", &record->in);
 	fields_add_number(&writer, "in-registered", record->in_registered);
 	fields_add_number(&writer, "in-done", record->in_done);
+	fields_add_number(&writer, "in-loaded", record->in_loaded);
 	fields_add_number(&writer, "in-ran", record->in_ran);
+	fields_add_number(&writer, "in-added", record->in_added);
 	fields_add_number(&writer, "in-moves", record->in_moves);
 	fields_add_text(&writer, "step", record_step_name(record->step));
 	if (record->pending) {
@@ -337,9 +341,12 @@ bool record_parse(const char *text, struct record *ret_record, struct unit_atten
 	    !get_flag(text, "ptpl", &record.ptpl, reason) ||
 	    !get_flag(text, "fenced", &record.fenced, reason) ||
 	    !get_flag(text, "scsi2", &record.scsi2, reason) ||
+	    !get_flag(text, "out-saved", &record.out_saved, reason) ||
 	    !get_flag(text, "take-back", &record.take_back, reason) ||
 	    !get_flag(text, "in-registered", &record.in_registered, reason) ||
+	    !get_flag(text, "in-added", &record.in_added, reason) ||
 	    !get_flag(text, "in-done", &record.in_done, reason) ||
+	    !get_flag(text, "in-loaded", &record.in_loaded, reason) ||
 	    !get_flag(text, "in-ran", &record.in_ran, reason) ||
 	    !get_flag(text, "own-nexus", &record.own_transport_id, reason) ||
 	    !get_terms(text, FILE_SEPARATOR, "out-", &record.out, reason) ||

@@ -41,6 +41,7 @@ enum record_step {
 	RECORD_STEP_FORGET_UNREGISTER,	/* REGISTER (K -> 0) */
 	RECORD_STEP_GUEST_PROBE,  /* REGISTER (K -> K): did the guest's own command take effect? */
 	RECORD_STEP_RESYNC_PROBE, /* REGISTER (K -> K): is the K that is listed ours? */
+	RECORD_STEP_CONFIRM_BARRIER, /* REGISTER (K -> K): QEMU has loaded, the guest writes: is it ours still? */
 	RECORD_STEP_COUNT,
 };
 const char *record_step_name(enum record_step step);
@@ -84,13 +85,16 @@ struct record {
 	uint32_t generation;
 
 	struct record_terms out; /* source: the hand-over exported, or the last one ended */
+	bool out_saved;		 /* by QEMU, which will not say how the migration ended */
 	bool take_back;		 /* source: Abort has registered K again and is not done */
 
 	struct record_terms in; /* destination: the hand-over imported, or being imported */
 	bool in_registered;	/* K is registered here by Import, which is not done */
+	bool in_loaded;		/* by QEMU, and the guest has not written yet */
 	bool in_done;		/* Import has succeeded */
 	bool in_ran;		/* the guest has written since that Import */
 	bool in_taken;		/* not on disk: all is done on the LUN, the gate is not open yet */
+	bool in_added;	       /* K is listed once more than at Export: it did not stand here then */
 	uint32_t in_moves;	/* how often Import itself has moved PRGENERATION */
 
 	enum record_step step; /* sent, or about to be; outcome not on disk */

@@ -153,8 +153,9 @@ void fake_nexus_take_log(char *ret_text)
 
 static void log_call_locked(const struct fake_nexus_call *call)
 {
-	static const char *const names[] = {"Export", "Import",	 "Abort",  "Release",
-					    "Check",  "Prepare", "Forget", "Resync"};
+	static const char *const names[] = {"Export",	  "Import",   "Abort",	"Release",
+					    "Check",	  "Prepare",  "Forget", "Resync",
+					    "LoaderGone", "SaverGone"};
 
 	if (log_count < FAKE_LOG_MAX)
 		snprintf(call_log[log_count++], sizeof(call_log[0]), "%s %.60s%s%s",
@@ -262,6 +263,11 @@ void nexus_for_each_known(void (*visit)(void *user, const char *name, const char
 	pthread_mutex_unlock(&lock);
 	if (name[0])
 		visit(user, name, group);
+}
+
+void nexus_set_resync_interval(unsigned int interval_ms)
+{
+	(void)interval_ms;
 }
 
 void nexus_set_observer(const struct nexus_observer *new_observer)

@@ -246,6 +246,7 @@ static struct handover begin(struct side *side)
 		.name = side->name,
 		.migrate_pr = true,
 		.message = side->message,
+		.by_qemu = side->by_qemu,
 	};
 }
 
@@ -383,4 +384,25 @@ uint8_t side_stranger(struct fake_lun *lun, unsigned int nexus, enum pr_out_acti
 	while (result.status == SCSI_CHECK_CONDITION && result.sense_len > 2 &&
 	       (result.sense[2] & 0xf) == SCSI_UNIT_ATTENTION);
 	return result.status;
+}
+
+enum nexus_error side_guest_runs(struct side *side)
+{
+	struct handover handover = begin(side);
+
+	return handover_guest_runs(&handover);
+}
+
+enum nexus_error side_loader_gone(struct side *side)
+{
+	struct handover handover = begin(side);
+
+	return handover_loader_gone(&handover);
+}
+
+enum nexus_error side_saver_gone(struct side *side)
+{
+	struct handover handover = begin(side);
+
+	return handover_saver_gone(&handover);
 }

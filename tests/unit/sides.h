@@ -22,6 +22,7 @@ struct side {
 	bool disk_full;
 	bool gate_open;
 	bool written;
+	bool by_qemu; /* calls come through dbus-vmstate */
 	bool reset_seen;
 	bool told;	     /* a unit attention said that registrations were taken */
 	unsigned int busied; /* how often held commands were answered BUSY */
@@ -52,6 +53,10 @@ enum nexus_error side_check(struct side *side, const char *line);
 enum nexus_error side_release(struct side *side, bool force);
 enum nexus_error side_abort(struct side *side, bool force);
 enum nexus_error side_resync(struct side *side);
+/* A write-class command at the closed gate. */
+enum nexus_error side_guest_runs(struct side *side);
+enum nexus_error side_loader_gone(struct side *side);
+enum nexus_error side_saver_gone(struct side *side);
 
 /* The guest's own PERSISTENT RESERVE OUT through this side, as the nexus sends and observes it. Returns the SAM status. */
 uint8_t side_guest(struct side *side, enum pr_out_action action, uint64_t key, uint64_t new_key,
