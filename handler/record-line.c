@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* State lines: what Export returns and Import takes. */
+#include <stdio.h>
+#include <string.h>
+
+#include "record-text.h"
+
+#define LINE_SEPARATOR ','
+
+bool state_line_format(const struct record *record, const struct unit_attentions *queue,
+		       const char *source, char *text)
+{
+	/* Long iSCSI names: as many former TransportIDs as fit, the newest first. */
+	for (size_t ids = RECORD_TRANSPORT_IDS + 1; ids-- > 0;) {
+		struct fields_writer writer;
+
+		fields_begin(&writer, text, NEXUS_STATE_LINE_MAX, LINE_SEPARATOR, RECORD_VERSION);
+		record_text_add_terms(&writer, "", &record->out);
+		fields_add_text(&writer, "lun", record->lun);
+		fields_add_text(&writer, "source", source);
+		record_text_add_unit_attentions(&writer, queue);
+		record_text_add_transport_ids(&writer, record->transport_ids, ids);
+		if (fields_finish(&writer))
+			return true;
+	}
+	return false;
+}
+
+static bool terms_consistent(const struct record_terms *terms)
+{
+	switch (terms->row) {
+	case 1:
+		return true;
+	case 2:
+		return terms->key != 0 && terms->count > 0;
+	case 3:
+		return terms->key != 0 && terms->count > 0 && pr_type_valid(terms->type) &&
+		       !pr_type_all_registrants(terms->type);
+	case 4:
+		return terms->key != 0 && terms->count > 0 && pr_type_all_registrants(terms->type);
+	default:
+		return false;
+	}
+}
+
+bool state_line_parse(const char *text, struct state_line *ret_line, char *reason)
+{
+	struct state_line line = {0};
+
+	if (strlen(text) >= NEXUS_STATE_LINE_MAX) {
+		snprintf(reason, NEXUS_MESSAGE_MAX,
+			 "this state line has %zu bytes; at most %d are taken", strlen(text),
+			 NEXUS_STATE_LINE_MAX - 1);
+		return false;
+	}
+	if (!record_text_check(text, LINE_SEPARATOR, "state line", reason) ||
+	    !record_text_get_terms(text, LINE_SEPARATOR, "", &line.terms, reason) ||
+	    !record_text_get_unit_attentions(text, LINE_SEPARATOR, &line.unit_attentions, reason))
+		return false;
+	if (line.terms.id[0] == '\0' || !terms_consistent(&line.terms)) {
+		snprintf(reason, NEXUS_MESSAGE_MAX,
+			 "this state line contradicts itself (row %u, key 0x%llx, type %u)",
+			 line.terms.row, (unsigned long long)line.terms.key, line.terms.type);
+		return false;
+	}
+	if (!fields_get_text(text, LINE_SEPARATOR, "lun", line.lun, sizeof(line.lun)) ||
+	    !fields_get_text(text, LINE_SEPARATOR, "source", line.source, sizeof(line.source))) {
+		snprintf(reason, NEXUS_MESSAGE_MAX,
+			 "field 'lun' or 'source' is missing or too long");
+		return false;
+	}
+	record_text_get_transport_ids(text, LINE_SEPARATOR, line.transport_ids);
+	*ret_line = line;
+	return true;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What state files and state lines have in common as text; for record*.c alone. */
+#ifndef PRMIG_RECORD_TEXT_H
+#define PRMIG_RECORD_TEXT_H
+
+#include "fields.h"
+#include "record.h"
+
+#define RECORD_MAJOR 1
+#define RECORD_VERSION "1.0"
+
+/* prefix: in front of each key, "" in a state line. */
+void record_text_add_terms(struct fields_writer *writer, const char *prefix,
+			   const struct record_terms *terms);
+/* Each get: false with reason (NEXUS_MESSAGE_MAX bytes) naming the field; ret untouched. */
+bool record_text_get_number(const char *text, char separator, const char *key, uint64_t max,
+			    uint64_t *ret, char *reason);
+bool record_text_get_terms(const char *text, char separator, const char *prefix,
+			   struct record_terms *ret, char *reason);
+void record_text_add_unit_attentions(struct fields_writer *writer,
+				     const struct unit_attentions *queue);
+bool record_text_get_unit_attentions(const char *text, char separator,
+				     struct unit_attentions *ret_queue, char *reason);
+void record_text_add_transport_ids(struct fields_writer *writer,
+				   const char (*ids)[PR_TRANSPORT_ID_TEXT_MAX], size_t limit);
+void record_text_get_transport_ids(const char *text, char separator,
+				   char (*ids)[PR_TRANSPORT_ID_TEXT_MAX]);
+bool record_text_check(const char *text, char separator, const char *what, char *reason);
+
+#endif
