@@ -236,7 +236,7 @@ static void load(struct nexus *nexus)
 	if (nexus->known)
 		return;
 	if (reason[0] != '\0') {
-		log_error("nexus '%s': its state file is set aside as %s.damaged (%s); the nexus "
+		log_error("nexus '%s': its state file is set aside as %s,damaged (%s); the nexus "
 			  "starts with nothing "
 			  "remembered",
 			  name, name, reason);

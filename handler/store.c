@@ -121,7 +121,7 @@ int store_set_aside(const char *name)
 	char aside[NAME_MAX];
 	int dir, result = 0;
 
-	if (snprintf(aside, sizeof(aside), "%s.damaged", name) >= (int)sizeof(aside))
+	if (snprintf(aside, sizeof(aside), "%s,damaged", name) >= (int)sizeof(aside))
 		return -ENAMETOOLONG;
 	dir = open_dir(false);
 	if (dir < 0)

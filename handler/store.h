@@ -12,7 +12,7 @@
 int store_write(const char *name, const char *text);
 /* text: size bytes, NUL-terminated on success. -ENOENT: never written; -EFBIG: does not fit. */
 int store_read(const char *name, char *text, size_t size);
-/* Moves a file that cannot be read aside, to <name>.damaged; an older one there is replaced. */
+/* Moves a file that cannot be read aside, to <name>,damaged (no name of a nexus); an older one there is replaced. */
 int store_set_aside(const char *name);
 
 /* Calls visit for each state file's name, in no order. 0, or negative errno; no directory is no files. */
