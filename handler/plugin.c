@@ -7,6 +7,7 @@
  * device's cmdproc thread, which the daemon cancels when the backstore is removed; close on either.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,14 +189,18 @@ static void port_take(struct port *port, struct tcmulib_cmd *cmd)
 	nexus_submit(port->nexus, request);
 }
 
+/* The head of a struct tcmur_cmd: it lies straight behind the CDB, at any address. */
+struct unaligned_cmd {
+	struct tcmulib_cmd *lib_cmd;
+} __attribute__((packed, may_alias));
+
+_Static_assert(offsetof(struct tcmur_cmd, lib_cmd) == 0, "struct unaligned_cmd");
+
 static int plugin_handle_cmd(struct tcmu_device *dev, struct tcmur_cmd *cmd)
 {
-	struct tcmulib_cmd *lib_cmd;
+	struct tcmulib_cmd *lib_cmd = ((const struct unaligned_cmd *)cmd)->lib_cmd;
 	int cancel_state;
 
-	/* It lies straight behind the CDB, at any address. */
-	memcpy(&lib_cmd, (const uint8_t *)cmd + offsetof(struct tcmur_cmd, lib_cmd),
-	       sizeof(lib_cmd));
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 	port_take(tcmur_dev_get_private(dev), lib_cmd);
 	pthread_setcancelstate(cancel_state, NULL);
@@ -244,9 +249,8 @@ static int plugin_reconfig_size(struct port *port, uint64_t bytes)
 	/* Before it is identified: the LUN's own size follows. */
 	if (!__atomic_load_n(&port->identified, __ATOMIC_ACQUIRE) || blocks * block_len == bytes)
 		return 0;
-	log_error("%s: dev_size cannot be set to %llu: the LUN has %llu bytes",
-		  port->backstore.name, (unsigned long long)bytes,
-		  (unsigned long long)(blocks * block_len));
+	log_error("%s: dev_size cannot be set to %" PRIu64 ": the LUN has %" PRIu64 " bytes",
+		  port->backstore.name, bytes, blocks * block_len);
 	return -EINVAL;
 }
 

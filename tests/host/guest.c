@@ -27,7 +27,7 @@ bool host_wait(struct host_device *device, struct host_io *io, uint32_t timeout_
 		until.tv_nsec -= 1000000000;
 	}
 	pthread_mutex_lock(&ring->lock);
-	while (io->answers == 0 && error != ETIMEDOUT)
+	while (io->answers == 0 && error != ETIMEDOUT && !ring->fault[0])
 		error = pthread_cond_timedwait(&ring->answered, &ring->lock, &until);
 	answered = io->answers > 0;
 	pthread_mutex_unlock(&ring->lock);

@@ -142,7 +142,7 @@ struct host_io {
 };
 
 void host_submit(struct host_device *device, struct host_io *io);
-/* False: not answered in time. */
+/* False: not answered in time, or the ring is broken. */
 bool host_wait(struct host_device *device, struct host_io *io, uint32_t timeout_ms);
 /* submit, and wait up to 30 s. */
 bool host_execute(struct host_device *device, struct host_io *io);

@@ -26,6 +26,7 @@ static void ring_fault(struct kernel_ring *ring, const char *format, ...)
 	vsnprintf(ring->fault, sizeof(ring->fault), format, args);
 	va_end(args);
 	fprintf(stderr, "ring broken: %s\n", ring->fault);
+	pthread_cond_broadcast(&ring->answered);
 }
 
 static uint8_t *ring_at(struct kernel_ring *ring, uint32_t offset)
