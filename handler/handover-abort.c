@@ -314,7 +314,7 @@ static enum nexus_error abort_destination(struct handover *handover, bool force)
 				     "Abort at the source "
 				     "now, which takes it back",
 				     handover->name, key);
-	record->in_registered = false;
+	record->in_registered = record->in_kept = false;
 	record->in = (struct record_terms){0};
 	return handover_conclude(handover);
 }

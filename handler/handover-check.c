@@ -113,9 +113,10 @@ enum nexus_error handover_check_line(struct handover *handover, const struct sta
 			"the clocks of both hosts (force, when the clocks are known to differ)",
 			terms->time_s, now_s, LINE_MAX_AGE_S);
 	/* Whether K stands here since an older hand-over shows with Import's REGISTER. */
-	if (terms->row == 3 && handover_strangers_share_key(handover, line,
-							    record->state == NEXUS_EXPORTED &&
-								    record->out.key == terms->key))
+	if (terms->row == 3 && handover_strangers_share_key(
+				       handover, line,
+				       record->in_registered || (record->state == NEXUS_EXPORTED &&
+								 record->out.key == terms->key)))
 		return handover_fail_key_shared(handover, terms);
 	return NEXUS_OK;
 }

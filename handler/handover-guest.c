@@ -9,12 +9,30 @@ static size_t kept(size_t list_len)
 	return list_len < PR_OUT_LIST_LEN ? list_len : PR_OUT_LIST_LEN;
 }
 
+/*
+ * QEMU's own migrate-pr, above prmig, sends REGISTER (0 -> K) once when the guest has arrived: K stands, by Import.
+ */
+static bool repeats_import(const struct record *record, const uint8_t *cdb, const uint8_t *list,
+			   size_t list_len)
+{
+	struct pr_out out;
+
+	return record->in_register_due && pr_out_parse(cdb, list, list_len, &out) &&
+	       out.action == PR_OUT_REGISTER && out.key == 0 && out.new_key != 0 &&
+	       out.new_key == record->key;
+}
+
 bool handover_guest_repeats(struct handover *handover, const uint8_t *cdb, const uint8_t *list,
 			    size_t list_len)
 {
 	struct record *record = handover->record;
 	bool same;
 
+	if (repeats_import(record, cdb, list, list_len)) {
+		record->in_register_due = false;
+		handover_save(handover);
+		return true;
+	}
 	if (!record->pending || !record->pending_stands)
 		return false;
 	same = memcmp(record->pending_cdb, cdb, PR_CDB_LEN) == 0 &&
@@ -35,6 +53,7 @@ enum nexus_error handover_guest_begin(struct handover *handover, const uint8_t *
 
 	record->pending = true;
 	record->pending_stands = false;
+	record->in_register_due = false;
 	memcpy(record->pending_cdb, cdb, PR_CDB_LEN);
 	record->pending_list_len = kept(list_len);
 	memcpy(record->pending_list, list, record->pending_list_len);

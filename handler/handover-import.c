@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* How long a REGISTER is kept for a fresh line. */
+#define KEEP_S 60
+
 /* ---- rows 2 to 4 ---- */
 
 /*
@@ -97,7 +100,7 @@ static enum nexus_error take_registration_back(struct handover *handover, enum n
 	if (undo_error != NEXUS_OK)
 		return undo_error;
 	if (!*ret_holds) {
-		record->in_registered = false;
+		record->in_registered = record->in_kept = false;
 		record->in_moves = 0;
 		undo_error = handover_conclude(handover);
 		if (undo_error != NEXUS_OK)
@@ -171,6 +174,75 @@ static enum nexus_error take_reservation(struct handover *handover)
 	return error != NEXUS_OK ? error : after_preempt(handover, wire);
 }
 
+/*
+ * READ FULL STATUS shows K on the source and here, and nowhere else (row 3: the source holding T): what moved the generation was
+ * somebody else's business.
+ */
+static bool may_keep(struct handover *handover, const struct state_line *line,
+		     const struct handover_view *view)
+{
+	const struct record *record = handover->record;
+	const struct record_terms *terms = &record->in;
+	struct handover_registrants registrants;
+	bool source = false, source_holds = false;
+
+	if (!record->in_added || terms->count != 1 || line->transport_ids[0][0] == '\0' ||
+	    !handover->ops->read_full_status(handover->user, terms->key, &registrants) ||
+	    registrants.generation != view->keys.generation || registrants.count != 2)
+		return false;
+	for (size_t i = 0; i < 2; i++) {
+		if (strcmp(registrants.with_key[i].transport_id, line->transport_ids[0]) != 0)
+			continue;
+		source = true;
+		source_holds = registrants.with_key[i].holder;
+	}
+	return source && (terms->row != 3 || (source_holds && view->reservation.held &&
+					      view->reservation.type == terms->type));
+}
+
+/* Stale, and K stays: the next line, whose barrier comes after this REGISTER, needs no exact generation. */
+static enum nexus_error keep(struct handover *handover, const struct handover_view *view,
+			     enum nexus_error error)
+{
+	struct record *record = handover->record;
+	char message[NEXUS_MESSAGE_MAX];
+	enum nexus_error save_error;
+
+	memcpy(message, handover->message, sizeof(message));
+	record->in_kept = true;
+	record->in_kept_generation = view->keys.generation;
+	record->in_kept_until_s = handover->ops->wall_clock_s(handover->user) + KEEP_S;
+	save_error = handover_conclude(handover);
+	memcpy(handover->message, message, sizeof(message));
+	return save_error != NEXUS_OK ? save_error : error;
+}
+
+/* Own registration decides: K stands here since before the barrier of this line. */
+static enum nexus_error import_kept(struct handover *handover, const struct state_line *line)
+{
+	struct record *record = handover->record;
+	const struct record_terms *terms = &record->in;
+	struct handover_view view;
+	struct pr_keys after;
+	enum nexus_error error;
+	uint32_t moved;
+
+	if (terms->row == 3)
+		return handover_strangers_share_key(handover, line, true)
+			       ? handover_fail_key_shared(handover, terms)
+			       : take_reservation(handover);
+	error = handover_probe(handover, RECORD_STEP_IMPORT_REREGISTER, terms->key,
+			       &record->in_registered, &moved, &after);
+	if (error == NEXUS_OK)
+		error = handover_conclude(handover);
+	if (error != NEXUS_OK || record->in_registered)
+		return error;
+	error = handover_look(handover, terms->key, &view);
+	return error != NEXUS_OK
+		       ? error
+		       : handover_fail_stale(handover, terms, &view.keys, terms->generation);
+}
+
 static enum nexus_error import_registration(struct handover *handover,
 					    const struct state_line *line, uint64_t old_key)
 {
@@ -178,15 +250,21 @@ static enum nexus_error import_registration(struct handover *handover,
 	const struct record_terms *terms = &record->in;
 	struct handover_view view;
 	enum nexus_error error;
-	bool exact, holds;
+	bool exact, holds, reset;
 
+	if (record->in_registered && record->in_kept &&
+	    (int32_t)(terms->generation - record->in_kept_generation) > 0)
+		return import_kept(handover, line);
 	if (!record->in_registered) {
 		/* What would be undone at once is better not done. */
 		error = handover_look(handover, terms->key, &view);
 		if (error != NEXUS_OK)
 			return error;
-		if (view.keys.generation != terms->generation || view.keys.matching != terms->count)
+		if ((view.keys.generation != terms->generation && !record->in_tried) ||
+		    view.keys.matching != terms->count) {
+			record->in_tried = true;
 			return handover_fail_stale(handover, terms, &view.keys, terms->generation);
+		}
 	}
 	handover->ops->reset_seen(handover->user);
 	error = register_here(handover, old_key, &exact);
@@ -197,13 +275,17 @@ static enum nexus_error import_registration(struct handover *handover,
 		return error;
 	if (terms->row == 3 && handover_view_sole_holder(&view, terms->key, terms->type))
 		return NEXUS_OK;
-	if (!exact || handover->ops->reset_seen(handover->user) ||
-	    view.keys.generation != terms->generation + record->in_moves ||
+	reset = handover->ops->reset_seen(handover->user);
+	if (!exact || reset || view.keys.generation != terms->generation + record->in_moves ||
 	    view.keys.matching != terms->count + (record->in_added ? 1 : 0)) {
 		/* Without this nexus's own. */
 		view.keys.matching--;
 		error = handover_fail_stale(handover, terms, &view.keys,
 					    terms->generation + record->in_moves);
+		view.keys.matching++;
+		if (error == NEXUS_ERROR_STALE && exact && !reset &&
+		    may_keep(handover, line, &view))
+			return keep(handover, &view, error);
 		error = take_registration_back(handover, error, &holds);
 		return holds ? NEXUS_OK : error;
 	}
@@ -244,7 +326,8 @@ static enum nexus_error imported(struct handover *handover, const struct state_l
 	record->in_done = true;
 	record->in_loaded = handover->by_qemu && terms->row != 1;
 	record->in_ran = false;
-	record->in_registered = record->in_taken = false;
+	record->in_registered = record->in_taken = record->in_kept = false;
+	record->in_register_due = terms->row != 1;
 	record->key = terms->row == 1 ? 0 : terms->key;
 	record->holder = terms->row >= 3;
 	record->type = record->holder ? terms->type : PR_TYPE_NONE;
@@ -312,6 +395,13 @@ enum nexus_error handover_import(struct handover *handover, const char *text, bo
 	handover->ops->close_gate(handover->user);
 	/* What an older hand-over left registered here is changed to the new key. */
 	old_key = record->state == NEXUS_EXPORTED && record->out.row != 1 ? record->out.key : 0;
+	if (!handover_same(&record->in, &line))
+		record->in_tried = false;
+	/* Export has counted what an unfinished Import of this hand-over had registered by then. */
+	if (record->in_registered && record->in.generation != line.terms.generation) {
+		record->in_moves = 0;
+		record->in_added = false;
+	}
 	record->in = line.terms;
 	record->in_done = record->in_taken = false;
 	if (line.terms.row == 1)

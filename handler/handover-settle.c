@@ -51,7 +51,7 @@ enum nexus_error handover_forget(struct handover *handover, bool force)
 	record->out = (struct record_terms){0};
 	record->in = (struct record_terms){0};
 	record->take_back = record->in_registered = record->in_done = false;
-	record->in_taken = record->in_loaded = record->pending = false;
+	record->in_taken = record->in_loaded = record->in_kept = record->pending = false;
 	handover->ops->clear_unit_attentions(handover->user);
 	memset(record->transport_ids, 0, sizeof(record->transport_ids));
 	record->own_transport_id = false;
@@ -193,7 +193,7 @@ static void lose_registration(struct handover *handover, uint64_t key, bool *ret
 	struct record *record = handover->record;
 
 	if (record->in_registered) {
-		record->in_registered = record->in_taken = false;
+		record->in_registered = record->in_taken = record->in_kept = false;
 		record->in_moves = 0;
 	} else if (record->in_done && !record->in_ran && record->in.key == key) {
 		handover->ops->close_gate(handover->user);
@@ -205,6 +205,22 @@ static void lose_registration(struct handover *handover, uint64_t key, bool *ret
 		handover_set_fenced(record, key);
 		*ret_fenced = true;
 	}
+}
+
+/* No fresh line has come for the K that Import kept. */
+static enum nexus_error drop_kept(struct handover *handover)
+{
+	struct record *record = handover->record;
+	enum nexus_error error;
+	bool holds;
+
+	error = handover_undo(handover, RECORD_STEP_IMPORT_UNDO, record->in.key, record->in.row,
+			      record->in.type, &holds);
+	if (error != NEXUS_OK)
+		return error;
+	record->in_registered = holds;
+	record->in_kept = false;
+	return handover_conclude(handover);
 }
 
 /* RESERVATION CONFLICT is what types 1 and 3 give to a registrant that does not hold. */
@@ -226,6 +242,9 @@ enum nexus_error handover_resync(struct handover *handover, enum handover_doubt 
 	bool registered;
 
 	*ret_fenced = false;
+	if (record->in_registered && record->in_kept &&
+	    handover->ops->wall_clock_s(handover->user) >= record->in_kept_until_s)
+		return drop_kept(handover);
 	if (key == 0 || record->state == NEXUS_EXPORTED)
 		return NEXUS_OK;
 	error = handover_look(handover, key, &view);

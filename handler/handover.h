@@ -142,7 +142,7 @@ enum nexus_error handover_resync(struct handover *handover, enum handover_doubt 
 				 bool *ret_fenced);
 
 /*
- * A guest's own PERSISTENT RESERVE OUT (migrate-pr=on). repeats: it is the one that took effect in a daemon that died before it could say so, and is to be
+ * A guest's own PERSISTENT RESERVE OUT (migrate-pr=on). repeats: it is the REGISTER (0 -> K) of a QEMU above prmig just after Import, or the one that took effect in a daemon that died before it could say so, and is to be
  * answered GOOD unsent. begin journals it. end takes the outcome into memory: only GOOD counts, and what the command's success alone does not tell is
  * asked of the LUN. settle finds out what became of one that has no outcome (a restart; told: the guest was given a status).
  * cdb: PR_CDB_LEN bytes; list: the parameter list, of which PR_OUT_LIST_LEN bytes are kept.

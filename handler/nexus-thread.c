@@ -377,7 +377,7 @@ void nexus_tick(struct nexus *nexus, uint64_t now_ms, unsigned int resync_interv
 	if (nexus->first_connect_done && (!nexus->ready || !connected) &&
 	    now_ms - nexus->connect_tried_ms >= NEXUS_CONNECT_PAUSE_MS)
 		nexus->connect_wanted = true;
-	if (nexus->info.key != 0 && resync_interval_ms != 0 &&
+	if (nexus->info.paths[0].registered && resync_interval_ms != 0 &&
 	    now_ms - nexus->resync_done_ms >= resync_interval_ms)
 		nexus->resync_wanted = true;
 	if (nexus->connect_wanted || resync_due_locked(nexus))

@@ -79,8 +79,6 @@ void record_add_transport_id(struct record *record, const char *text, bool own)
 		record->own_transport_id = true;
 }
 
-
-
 bool record_format(const struct record *record, const struct unit_attentions *queue, char *text)
 {
 	struct fields_writer writer;
@@ -106,6 +104,10 @@ bool record_format(const struct record *record, const struct unit_attentions *qu
 	fields_add_number(&writer, "in-loaded", record->in_loaded);
 	fields_add_number(&writer, "in-ran", record->in_ran);
 	fields_add_number(&writer, "in-added", record->in_added);
+	fields_add_number(&writer, "in-register-due", record->in_register_due);
+	fields_add_number(&writer, "in-kept", record->in_kept);
+	fields_add_number(&writer, "in-kept-generation", record->in_kept_generation);
+	fields_add_number(&writer, "in-kept-until", record->in_kept_until_s);
 	fields_add_number(&writer, "in-moves", record->in_moves);
 	fields_add_text(&writer, "step", record_step_name(record->step));
 	if (record->pending) {
@@ -162,7 +164,7 @@ bool record_parse(const char *text, struct record *ret_record, struct unit_atten
 	struct record record = {0};
 	struct unit_attentions queue = {0};
 	char name[32];
-	uint64_t type, generation, moves, port;
+	uint64_t type, generation, moves, port, kept_generation;
 	int state, step;
 
 	if (!record_text_check(text, FILE_SEPARATOR, "state file", reason))
@@ -203,6 +205,12 @@ bool record_parse(const char *text, struct record *ret_record, struct unit_atten
 	    !get_flag(text, "take-back", &record.take_back, reason) ||
 	    !get_flag(text, "in-registered", &record.in_registered, reason) ||
 	    !get_flag(text, "in-added", &record.in_added, reason) ||
+	    !get_flag(text, "in-register-due", &record.in_register_due, reason) ||
+	    !get_flag(text, "in-kept", &record.in_kept, reason) ||
+	    !record_text_get_number(text, FILE_SEPARATOR, "in-kept-generation", UINT32_MAX,
+				    &kept_generation, reason) ||
+	    !record_text_get_number(text, FILE_SEPARATOR, "in-kept-until", INT64_MAX,
+				    &record.in_kept_until_s, reason) ||
 	    !get_flag(text, "in-done", &record.in_done, reason) ||
 	    !get_flag(text, "in-loaded", &record.in_loaded, reason) ||
 	    !get_flag(text, "in-ran", &record.in_ran, reason) ||
@@ -215,6 +223,7 @@ bool record_parse(const char *text, struct record *ret_record, struct unit_atten
 	record.type = (uint8_t)type;
 	record.generation = (uint32_t)generation;
 	record.in_moves = (uint32_t)moves;
+	record.in_kept_generation = (uint32_t)kept_generation;
 	record.relative_target_port = (uint16_t)port;
 	record_text_get_transport_ids(text, FILE_SEPARATOR, record.transport_ids);
 	*ret_record = record;

@@ -94,8 +94,13 @@ struct record {
 	bool in_done;		/* Import has succeeded */
 	bool in_ran;		/* the guest has written since that Import */
 	bool in_taken;		/* not on disk: all is done on the LUN, the gate is not open yet */
-	bool in_added;	       /* K is listed once more than at Export: it did not stand here then */
-	uint32_t in_moves;	/* how often Import itself has moved PRGENERATION */
+	bool in_added;	      /* K is listed once more than at Export: it did not stand here then */
+	bool in_register_due; /* QEMU's own migrate-pr above prmig will REGISTER (0 -> K) once */
+	bool in_kept;	      /* Import answered Stale and kept K (design section 7, Stale) */
+	uint32_t in_kept_generation; /* of the REGISTER that is kept, or later */
+	uint64_t in_kept_until_s;    /* wall clock */
+	bool in_tried;		     /* not on disk: a line of this hand-over was Stale before */
+	uint32_t in_moves;	     /* how often Import itself has moved PRGENERATION */
 
 	enum record_step step; /* sent, or about to be; outcome not on disk */
 

@@ -438,8 +438,90 @@ static void aptpl_is_kept(void)
 	}
 }
 
+/* Peers that change their registrations all the time do not starve a hand-over. */
+static void moving_generation_does_not_starve(void)
+{
+	FOR_EACH_CASE(row, kind)
+	{
+		struct fake_fault busy = fake_fault(DESTINATION, SCSI_PR_OUT, PR_OUT_REGISTER);
+		struct pr_out again = {.action = PR_OUT_REGISTER,
+				       .key = KEY_X,
+				       .new_key = KEY_X,
+				       .list_len = PR_OUT_LIST_LEN};
+		int tries;
+
+		if (row->row == 1 || kind > 1)
+			continue;
+		set_up(row, kind);
+		/* X registers its key again just before each REGISTER of the destination. */
+		busy.times = 0;
+		busy.before.count = 1;
+		busy.before.commands[0] = (struct fake_command){
+			.nexus = STRANGER, .cdb_len = PR_CDB_LEN, .list_len = PR_OUT_LIST_LEN};
+		pr_out_build(&again, busy.before.commands[0].cdb, busy.before.commands[0].list);
+		fake_lun_add_fault(lun, &busy);
+		for (tries = 0; tries < 10; tries++) {
+			CHECK_OK(side_export(&s, line), s);
+			if (side_import(&d, line) == NEXUS_OK)
+				break;
+		}
+		CHECK_INT(tries, 1);
+		fake_lun_clear_faults(lun);
+		/* Its Import is known to have succeeded. */
+		CHECK_OK(side_release(&s, true), s);
+		check_at(row, &d);
+		tear_down();
+	}
+}
+
+/* The K that a Stale Import kept goes when no fresh line comes. */
+static void kept_registration_expires(void)
+{
+	struct fake_fault busy = fake_fault(DESTINATION, SCSI_PR_OUT, PR_OUT_REGISTER);
+	struct pr_out again = {.action = PR_OUT_REGISTER,
+			       .key = KEY_X,
+			       .new_key = KEY_X,
+			       .list_len = PR_OUT_LIST_LEN};
+
+	set_up(&rows[6], 0);
+	busy.before.count = 1;
+	busy.before.commands[0] = (struct fake_command){
+		.nexus = STRANGER, .cdb_len = PR_CDB_LEN, .list_len = PR_OUT_LIST_LEN};
+	pr_out_build(&again, busy.before.commands[0].cdb, busy.before.commands[0].list);
+	fake_lun_add_fault(lun, &busy);
+	CHECK_OK(side_export(&s, line), s);
+	CHECK_INT(side_import(&d, line), NEXUS_ERROR_STALE);
+	CHECK_INT(fake_lun_count_key(lun, KEY_S), 2);
+	CHECK_OK(side_resync(&d), d);
+	CHECK_INT(fake_lun_count_key(lun, KEY_S), 2);
+	d.clock_s += 60;
+	CHECK_OK(side_resync(&d), d);
+	CHECK_INT(fake_lun_count_key(lun, KEY_S), 1);
+	CHECK_OK(side_abort(&s, false), s);
+	check_at(&rows[6], &s);
+	tear_down();
+}
+
+/* QEMU 11 above prmig sends this after Import, and its PREEMPT of its own key. */
+static void qemu_registers_after_import(void)
+{
+	set_up(&rows[6], 0);
+	CHECK_OK(side_export(&s, line), s);
+	CHECK_OK(side_import(&d, line), d);
+	CHECK_INT(side_guest(&d, PR_OUT_REGISTER, 0, KEY_S, 0), SCSI_GOOD);
+	CHECK_INT(side_guest(&d, PR_OUT_PREEMPT, KEY_S, KEY_S, 5), SCSI_GOOD);
+	CHECK_OK(side_release(&s, false), s);
+	check_at(&rows[6], &d);
+	/* Once: the guest's own is the LUN's to judge. */
+	CHECK_INT(side_guest(&d, PR_OUT_REGISTER, 0, KEY_S, 0), SCSI_RESERVATION_CONFLICT);
+	tear_down();
+}
+
 int main(void)
 {
+	CHECK_RUN(moving_generation_does_not_starve);
+	CHECK_RUN(kept_registration_expires);
+	CHECK_RUN(qemu_registers_after_import);
 	CHECK_RUN(forth_and_back);
 	CHECK_RUN(abort_before_import);
 	CHECK_RUN(abort_after_import);
