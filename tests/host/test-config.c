@@ -55,12 +55,14 @@ static void test_exported(void)
 	CHECK(!host_add_device(&config, reason));
 	CHECK(host_logged("attrib/pgr_support is 1"));
 	CHECK(host_logged("delete the LUNs"));
+	/* The refusal leaves nothing behind that would make it a known one. */
+	CHECK(!host_add_device(&config, reason));
 }
 
 static void test_old_kernel(void)
 {
 	struct host_device_config config = {
-		.name = "new", .cfgstring = "prmig//dev/fake/0/0", .no_pgr_support = true};
+		.name = "old", .cfgstring = "prmig//dev/fake/0/0", .no_pgr_support = true};
 
 	host_clear_log();
 	CHECK(!host_add_device(&config, reason));
