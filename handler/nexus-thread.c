@@ -159,11 +159,8 @@ static void resync(struct nexus *nexus, struct handover *handover, enum nexus_er
 	*ret_error = handover_guest_settle(handover, true);
 	if (*ret_error == NEXUS_OK)
 		*ret_error = handover_resync(handover, doubt, &fenced);
-	if (fenced) {
-		log_warning("nexus '%s' is fenced: another initiator has removed its key 0x%llx",
-			    nexus->config.name, (unsigned long long)key);
+	if (fenced)
 		nexus_notify_fenced(nexus, true, key);
-	}
 }
 
 static enum nexus_error run_method(struct nexus *nexus, struct nexus_call *call)

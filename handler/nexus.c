@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "journal.h"
 #include "log.h"
 #include "store.h"
 
@@ -73,6 +74,11 @@ void nexus_publish(struct nexus *nexus)
 
 void nexus_notify_fenced(struct nexus *nexus, bool fenced, uint64_t key)
 {
+	if (fenced) {
+		log_warning("nexus '%s' is fenced: another initiator has removed its key 0x%llx",
+			    nexus->config.name, (unsigned long long)key);
+		journal_fenced(nexus->config.name, nexus->record.lun, key);
+	}
 	if (observer.fenced_changed != NULL)
 		observer.fenced_changed(observer.user, nexus->config.name, fenced, key);
 }
