@@ -114,6 +114,9 @@ static bool bring_up(struct nexus *nexus)
 	check_port(nexus);
 	snprintf(nexus->record.lun, sizeof(nexus->record.lun), "%s", identity.designator);
 	snprintf(nexus->record.group, sizeof(nexus->record.group), "%s", nexus->config.cfg.group);
+	/* A new nexus that will be refused leaves nothing behind by which it would be known next time. */
+	if (!nexus->known && nexus->port_failure[0] != '\0')
+		return true;
 	if (nexus->config.cfg.migrate_pr && !settle(nexus))
 		return false;
 	nexus_handover(nexus, &handover);

@@ -69,7 +69,7 @@ struct nexus_port_ops {
 	/* The LUN was identified, at open or later: size and block size for kernel and daemon. May
 	 * only log. */
 	void (*identified)(void *port, const struct lun_identity *identity);
-	/* About every 100 ms, on the clock thread: for what the edge has to look after. */
+	/* About every 100 ms, on the clock thread: for what the edge has to look after. Calls nothing of this header. */
 	void (*tick)(void *port);
 };
 

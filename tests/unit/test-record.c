@@ -130,7 +130,8 @@ static void newer_minor_version_is_read(void)
 	struct record record;
 	struct unit_attentions queue;
 	struct state_line line;
-	char text[NEXUS_STATE_LINE_MAX], newer[NEXUS_STATE_LINE_MAX], reason[NEXUS_MESSAGE_MAX];
+	char text[NEXUS_STATE_LINE_MAX], newer[NEXUS_STATE_LINE_MAX + 64],
+		reason[NEXUS_MESSAGE_MAX];
 	char *crc;
 
 	fill(&record, &queue);
