@@ -164,11 +164,10 @@ static void status_result(const struct lun_sg_outcome *outcome, uint8_t status,
 			outcome->sense_len < SCSI_SENSE_MAX ? outcome->sense_len : SCSI_SENSE_MAX;
 		memcpy(ret_result->sense, outcome->sense, ret_result->sense_len);
 	}
-	/* iscsi_tcp gives the count of an overflow here too, which may exceed the buffer. */
-	if (outcome->residual > 0)
-		ret_result->residual_bytes = (uint32_t)outcome->residual < outcome->data_len
-						     ? (uint32_t)outcome->residual
-						     : outcome->data_len;
+	/* LIO's tcm_loop and iscsi_tcp give the count of an overflow here, too: what the LUN had beyond a
+	 * buffer that it has filled. More than the buffer can only be that. */
+	if (outcome->residual > 0 && (uint32_t)outcome->residual <= outcome->data_len)
+		ret_result->residual_bytes = (uint32_t)outcome->residual;
 }
 
 void lun_sg_outcome_result(const struct lun_sg_outcome *outcome, struct lun_result *ret_result,

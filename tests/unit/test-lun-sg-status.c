@@ -159,7 +159,7 @@ static void test_residual(void)
 	static const struct {
 		int residual;
 		uint32_t want;
-	} rows[] = {{0, 0}, {512, 512}, {4096, 4096}, {5000, 4096}, {-1, 0}, {-4096, 0}};
+	} rows[] = {{0, 0}, {512, 512}, {4096, 4096}, {5000, 0}, {-1, 0}, {-4096, 0}};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct lun_sg_outcome outcome = {
