@@ -260,12 +260,41 @@ enum nexus_error handover_abort_source(struct handover *handover, bool force)
 
 /* ---- at the destination ---- */
 
+/*
+ * Row 3: K listed once and holding is this nexus's own, but after the source has taken the reservation back. The
+ * generation tells that nothing has happened since Import; else REGISTER (K -> K) does. It moves the generation, which
+ * the source's take-back would want exact, only where it is not so any more.
+ */
+static enum nexus_error find_lost(struct handover *handover, bool *ret_lost)
+{
+	struct record *record = handover->record;
+	const struct record_terms *in = &record->in;
+	struct handover_view view;
+	struct pr_keys after;
+	enum nexus_error error;
+	bool registered;
+	uint32_t moved;
+
+	*ret_lost = false;
+	error = handover_look(handover, in->key, &view);
+	if (error != NEXUS_OK || in->row != 3 ||
+	    !handover_view_sole_holder(&view, in->key, in->type) ||
+	    view.keys.generation == in->generation + record->in_moves + 1)
+		return error;
+	error = handover_probe(handover, RECORD_STEP_IMPORT_REREGISTER, in->key, &registered,
+			       &moved, &after);
+	if (error != NEXUS_OK)
+		return error;
+	*ret_lost = !registered;
+	return handover_conclude(handover);
+}
+
 static enum nexus_error abort_destination(struct handover *handover, bool force)
 {
 	struct record *record = handover->record;
 	enum nexus_error error;
 	uint64_t key = record->in.key;
-	bool holds, imported = record->state == NEXUS_ACTIVE;
+	bool holds = false, lost, imported = record->state == NEXUS_ACTIVE;
 
 	record->in_taken = false;
 	if (imported && record->in_ran && !force)
@@ -302,8 +331,10 @@ static enum nexus_error abort_destination(struct handover *handover, bool force)
 		record->in = (struct record_terms){0};
 		return handover_conclude(handover);
 	}
-	error = handover_undo(handover, RECORD_STEP_ABORT_UNREGISTER, key, record->in.row,
-			      record->in.type, &holds);
+	error = find_lost(handover, &lost);
+	if (error == NEXUS_OK && !lost)
+		error = handover_undo(handover, RECORD_STEP_ABORT_UNREGISTER, key, record->in.row,
+				      record->in.type, &holds);
 	if (error != NEXUS_OK)
 		return error;
 	if (holds)

@@ -196,6 +196,9 @@ enum nexus_error handover_export(struct handover *handover, char *ret_line)
 	/* What was loaded here has run here, or comes from here again. */
 	record->in_loaded = false;
 	record->state = NEXUS_EXPORTED;
+	/* The guest has come by an older hand-over, which is over: no call may end or repeat that one any more. */
+	record->in = (struct record_terms){0};
+	record->in_done = record->in_ran = record->in_loaded = false;
 	if (!handover->ops->format_line(handover->user, ret_line)) {
 		error = handover_fail(handover, NEXUS_ERROR_UNSUPPORTED,
 				      "the state of nexus '%s' does not fit into a state line",

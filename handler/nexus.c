@@ -37,7 +37,9 @@ void nexus_publish(struct nexus *nexus)
 {
 	const struct record *record = &nexus->record;
 	struct nexus_info info;
-	const char *id = record->state == NEXUS_EXPORTED ? record->out.id : record->in.id;
+	/* The later one: Export forgets the hand-over that the guest came by. */
+	bool out = record->state == NEXUS_EXPORTED || record->in.id[0] == '\0';
+	const char *id = out ? record->out.id : record->in.id;
 
 	memset(&info, 0, sizeof(info));
 	info.state = record->state;

@@ -187,8 +187,38 @@ static void abort_after_import(void)
 			CHECK_OK(side_abort(&d, false), d);
 		CHECK(!d.gate_open);
 		take_back_at_source(row, kind);
-		CHECK_OK(side_resync(&d), d);
+		/* The K that stands is the source's now, whether the unit attention was met before or not. */
+		CHECK_OK(side_abort(&d, false), d);
 		CHECK_INT(d.record.in_registered, 0);
+		check_at(row, &s);
+		tear_down();
+	}
+}
+
+/* A hand-over that a guest came by is over when it is exported: no late or repeated call means that one. */
+static void older_hand_over_is_over(void)
+{
+	FOR_EACH_CASE(row, kind)
+	{
+		char first[NEXUS_STATE_LINE_MAX];
+
+		if (row->row == 1)
+			continue;
+		set_up(row, kind);
+		CHECK_OK(side_export(&s, first), s);
+		CHECK_OK(side_import(&d, first), d);
+		CHECK_OK(side_release(&s, false), s);
+		CHECK_OK(side_export(&d, line), d);
+		CHECK_OK(side_abort(&d, false), d);
+		CHECK_OK(side_abort(&d, false), d);
+		check_at(row, &d);
+		CHECK_OK(side_export(&d, line), d);
+		CHECK_OK(side_import(&s, line), s);
+		CHECK_OK(side_release(&d, false), d);
+		CHECK_INT(side_import(&d, first), NEXUS_ERROR_STALE);
+		CHECK_OK(side_abort(&d, false), d);
+		CHECK_INT(d.record.key, 0);
+		check_at(row, &s);
 		tear_down();
 	}
 }
@@ -525,6 +555,7 @@ int main(void)
 	CHECK_RUN(forth_and_back);
 	CHECK_RUN(abort_before_import);
 	CHECK_RUN(abort_after_import);
+	CHECK_RUN(older_hand_over_is_over);
 	CHECK_RUN(abort_at_source_after_import);
 	CHECK_RUN(export_twice);
 	CHECK_RUN(release_before_import);
