@@ -23,12 +23,26 @@ static void group_free(void *user)
 	g_free(group);
 }
 
+/* Without the blanks around it; NULL, with error set, for one that is not there or is no text. */
+static char *get_value(GKeyFile *file, const char *section, const char *key, GError **error)
+{
+	GError *failed = NULL;
+	char *value = g_key_file_get_string(file, section, key, &failed);
+
+	if (failed) {
+		/* GLib gives what it could read of it, too. */
+		g_propagate_error(error, failed);
+		g_clear_pointer(&value, g_free);
+	}
+	return value ? g_strstrip(value) : NULL;
+}
+
 static void read_main(struct dbus_conf *conf, GKeyFile *file, const char *section)
 {
 	g_auto(GStrv) keys = g_key_file_get_keys(file, section, NULL, NULL);
 
 	for (char **key = keys; key && *key; key++) {
-		g_autofree char *value = g_key_file_get_string(file, section, *key, NULL);
+		g_autofree char *value = get_value(file, section, *key, NULL);
 		guint64 seconds;
 
 		if (strcmp(*key, "resync-interval") != 0)
@@ -45,58 +59,89 @@ static void read_main(struct dbus_conf *conf, GKeyFile *file, const char *sectio
 	}
 }
 
-static bool same_id_there(const struct dbus_conf *conf, const struct dbus_conf_group *group)
+static const struct dbus_conf_group *find_bus(const struct dbus_conf *conf, const char *bus)
 {
 	for (guint i = 0; i < conf->groups->len; i++) {
-		const struct dbus_conf_group *other = conf->groups->pdata[i];
+		const struct dbus_conf_group *group = conf->groups->pdata[i];
 
-		if (strcmp(other->vmstate_bus, group->vmstate_bus) == 0)
-			return true;
+		if (strcmp(group->vmstate_bus, bus) == 0)
+			return group;
 	}
-	return false;
+	return NULL;
+}
+
+static const struct dbus_conf_group *find_group(const struct dbus_conf *conf, const char *name)
+{
+	for (guint i = 0; i < conf->groups->len; i++) {
+		const struct dbus_conf_group *group = conf->groups->pdata[i];
+
+		if (strcmp(group->group, name) == 0)
+			return group;
+	}
+	return NULL;
+}
+
+/* Why the section does not count; NULL: it does. */
+static char *why_left_out(const struct dbus_conf *conf, const struct dbus_conf_group *group)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!cfgstring_name_valid(group->group))
+		return g_strdup_printf(": a group's name has letters, digits, '-', '_' and '.', at "
+				       "most %d",
+				       CFGSTRING_NAME_MAX);
+	if (!group->vmstate_bus || !*group->vmstate_bus || !group->vmstate_id ||
+	    !*group->vmstate_id)
+		return g_strdup(" needs both vmstate-bus, the address of the VM's own bus, and "
+				"vmstate-id, what QEMU's id-list has");
+	if (strlen(group->vmstate_id) > CONF_ID_MAX)
+		return g_strdup_printf(": vmstate-id has more than %d characters", CONF_ID_MAX);
+	if (strchr(group->vmstate_id, ','))
+		return g_strdup_printf(
+			": vmstate-id '%s' has a ',', which separates ids in QEMU's id-list",
+			group->vmstate_id);
+	if (!g_dbus_is_supported_address(group->vmstate_bus, &error))
+		return g_strdup_printf(": vmstate-bus '%s' is no D-Bus address (%s); "
+				       "unix:path=/run/vm1/bus would be one",
+				       group->vmstate_bus, error->message);
+	if (find_group(conf, group->group))
+		return g_strdup_printf(": group '%s' has a section already", group->group);
+	if (find_bus(conf, group->vmstate_bus))
+		return g_strdup_printf(
+			": another group has the bus '%s': QEMU would save and freeze "
+			"both VMs; give each VM a bus of its own",
+			group->vmstate_bus);
+	return NULL;
 }
 
 static void read_group(struct dbus_conf *conf, GKeyFile *file, const char *section)
 {
 	struct dbus_conf_group *group = g_new0(struct dbus_conf_group, 1);
 	g_auto(GStrv) keys = g_key_file_get_keys(file, section, NULL, NULL);
-	g_autoptr(GError) error = NULL;
+	g_autofree char *reason = NULL;
 
 	group->group = g_strstrip(g_strdup(section + strlen("group ")));
-	group->vmstate_bus = g_key_file_get_string(file, section, "vmstate-bus", NULL);
-	group->vmstate_id = g_key_file_get_string(file, section, "vmstate-id", NULL);
-	for (char **key = keys; key && *key; key++)
-		if (strcmp(*key, "vmstate-bus") != 0 && strcmp(*key, "vmstate-id") != 0)
+	for (char **key = keys; key && *key; key++) {
+		g_autoptr(GError) error = NULL;
+
+		if (strcmp(*key, "vmstate-bus") == 0)
+			group->vmstate_bus = get_value(file, section, *key, &error);
+		else if (strcmp(*key, "vmstate-id") == 0)
+			group->vmstate_id = get_value(file, section, *key, &error);
+		else
 			log_error(CONF_FILE
 				  ": [%s] knows no key '%s'; it knows vmstate-bus and vmstate-id",
 				  section, *key);
-	if (!cfgstring_name_valid(group->group)) {
-		log_error(CONF_FILE ": [%s]: a group's name has letters, digits, '-', '_' and '.', "
-				    "at most %d: left "
-				    "out",
-			  section, CFGSTRING_NAME_MAX);
-	} else if (!group->vmstate_bus || !group->vmstate_id || !*group->vmstate_id) {
-		log_error(CONF_FILE ": [%s] needs both vmstate-bus, the address of the VM's own "
-				    "bus, and vmstate-id, "
-				    "what QEMU's id-list has: left out",
-			  section);
-	} else if (strlen(group->vmstate_id) > CONF_ID_MAX) {
-		log_error(CONF_FILE ": [%s]: vmstate-id has more than %d characters: left out",
-			  section, CONF_ID_MAX);
-	} else if (!g_dbus_is_supported_address(group->vmstate_bus, &error)) {
-		log_error(CONF_FILE ": [%s]: vmstate-bus '%s' is no D-Bus address (%s); "
-				    "unix:path=/run/vm1/bus would "
-				    "be one: left out",
-			  section, group->vmstate_bus, error->message);
-	} else if (same_id_there(conf, group)) {
-		log_error(CONF_FILE ": [%s]: another group has the bus '%s': QEMU would save and "
-				    "freeze both VMs; "
-				    "give each VM a bus of its own: left out",
-			  section, group->vmstate_bus);
-	} else {
+		if (error && !reason)
+			reason = g_strdup_printf(": %s cannot be read (%s)", *key, error->message);
+	}
+	if (!reason)
+		reason = why_left_out(conf, group);
+	if (!reason) {
 		g_ptr_array_add(conf->groups, group);
 		return;
 	}
+	log_error(CONF_FILE ": [%s]%s: left out", section, reason);
 	group_free(group);
 }
 
