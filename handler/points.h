@@ -13,14 +13,6 @@
 
 #include "handover.h"
 
-#ifdef PRMIG_POINTS
 void points_reach(enum record_step step, enum handover_moment moment);
-#else
-static inline void points_reach(enum record_step step, enum handover_moment moment)
-{
-	(void)step;
-	(void)moment;
-}
-#endif
 
 #endif
