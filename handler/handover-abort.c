@@ -8,7 +8,7 @@
 
 /* ---- at the source ---- */
 
-static enum nexus_error reopened(struct handover *handover)
+enum nexus_error handover_reopened(struct handover *handover)
 {
 	struct record *record = handover->record;
 	enum nexus_error error;
@@ -30,7 +30,7 @@ static enum nexus_error reopened(struct handover *handover)
 }
 
 /* The guest is fenced: it may run, and the LUN shuts it out. */
-static enum nexus_error fenced_at_source(struct handover *handover)
+enum nexus_error handover_fenced_at_source(struct handover *handover)
 {
 	struct record *record = handover->record;
 	uint64_t key = record->out.key;
@@ -67,9 +67,9 @@ static enum nexus_error abort_by_barrier(struct handover *handover, bool force)
 	if (error != NEXUS_OK)
 		return error;
 	if (!registered)
-		return fenced_at_source(handover);
+		return handover_fenced_at_source(handover);
 	if (keys.matching <= out->count || force)
-		return reopened(handover);
+		return handover_reopened(handover);
 	error = handover_conclude(handover);
 	if (error != NEXUS_OK)
 		return error;
@@ -136,7 +136,7 @@ static enum nexus_error finish_take_back(struct handover *handover)
 			return error;
 	}
 	if (handover_view_sole_holder(&view, out->key, out->type))
-		return reopened(handover);
+		return handover_reopened(handover);
 	if (view.keys.matching > 1)
 		return handover_fail_lun(handover,
 					 "taking the reservation back from the destination");
@@ -144,7 +144,7 @@ static enum nexus_error finish_take_back(struct handover *handover)
 			      &holds);
 	if (error != NEXUS_OK)
 		return error;
-	return holds ? reopened(handover) : fenced_at_source(handover);
+	return holds ? handover_reopened(handover) : handover_fenced_at_source(handover);
 }
 
 /* Row 3, and this nexus is not registered: the destination holds, or a peer has fenced. */
@@ -163,7 +163,7 @@ static enum nexus_error take_back(struct handover *handover, bool force)
 	if (error != NEXUS_OK)
 		return error;
 	if (view.keys.matching == 0)
-		return fenced_at_source(handover);
+		return handover_fenced_at_source(handover);
 	/* Exactly the destination's REGISTER and PREEMPT since Export, and nobody's else. */
 	if (!force && (out->count != 1 || view.keys.generation != out->generation + 2 ||
 		       !handover_view_sole_holder(&view, out->key, out->type))) {
@@ -221,20 +221,20 @@ static enum nexus_error abort_by_preempt(struct handover *handover, bool force)
 	if (error != NEXUS_OK)
 		return error;
 	if (wire == HANDOVER_GOOD && handover_view_sole_holder(&view, out->key, out->type))
-		return reopened(handover);
+		return handover_reopened(handover);
 	/* Lost answer, or somebody came in: is K, if it stands, this nexus's? */
 	error = handover_probe(handover, RECORD_STEP_ABORT_PREEMPT, out->key, &registered, &moved,
 			       &keys);
 	if (error != NEXUS_OK)
 		return error;
 	if (!registered)
-		return wire == HANDOVER_GOOD ? fenced_at_source(handover)
+		return wire == HANDOVER_GOOD ? handover_fenced_at_source(handover)
 					     : take_back(handover, force);
 	error = handover_look(handover, out->key, &view);
 	if (error != NEXUS_OK)
 		return error;
 	if (handover_view_sole_holder(&view, out->key, out->type))
-		return reopened(handover);
+		return handover_reopened(handover);
 	handover_conclude(handover);
 	return handover_fail(
 		handover, NEXUS_ERROR_WRONG_STATE,
@@ -250,7 +250,9 @@ enum nexus_error handover_abort_source(struct handover *handover, bool force)
 	struct record *record = handover->record;
 
 	if (record->out.row == 1)
-		return reopened(handover);
+		return handover_reopened(handover);
+	if (record->out.moved)
+		return handover_abort_moved_source(handover);
 	if (record->take_back)
 		return finish_take_back(handover);
 	if (record->out.row == 3 && record->out.count == 1)
@@ -331,6 +333,8 @@ static enum nexus_error abort_destination(struct handover *handover, bool force)
 		record->in = (struct record_terms){0};
 		return handover_conclude(handover);
 	}
+	if (record->in.moved)
+		return handover_move_back(handover);
 	error = find_lost(handover, &lost);
 	if (error == NEXUS_OK && !lost)
 		error = handover_undo(handover, RECORD_STEP_ABORT_UNREGISTER, key, record->in.row,

@@ -113,10 +113,11 @@ enum nexus_error handover_check_line(struct handover *handover, const struct sta
 			"the clocks of both hosts (force, when the clocks are known to differ)",
 			terms->time_s, now_s, LINE_MAX_AGE_S);
 	/* Whether K stands here since an older hand-over shows with Import's REGISTER. */
-	if (terms->row == 3 && handover_strangers_share_key(
-				       handover, line,
-				       record->in_registered || (record->state == NEXUS_EXPORTED &&
-								 record->out.key == terms->key)))
+	if (terms->row == 3 && !terms->moved &&
+	    handover_strangers_share_key(
+		    handover, line,
+		    record->in_registered ||
+			    (record->state == NEXUS_EXPORTED && record->out.key == terms->key)))
 		return handover_fail_key_shared(handover, terms);
 	return NEXUS_OK;
 }
@@ -162,8 +163,8 @@ enum nexus_error handover_check(struct handover *handover, const char *text, boo
 	if (!handover->ops->read_capabilities(handover->user, &capabilities))
 		return handover_fail_lun(handover, "reading the LUN's reservation capabilities");
 	error = handover_look(handover, empty ? 0 : line.terms.key, &view);
-	if (error != NEXUS_OK || empty || line.terms.row == 1 || record->in_registered ||
-	    (record->in_done && handover_same(&record->in, &line)))
+	if (error != NEXUS_OK || empty || line.terms.row == 1 || line.terms.moved ||
+	    record->in_registered || (record->in_done && handover_same(&record->in, &line)))
 		return error;
 	if (view.keys.generation != line.terms.generation || view.keys.matching != line.terms.count)
 		return handover_fail_stale(handover, &line.terms, &view.keys,

@@ -137,6 +137,40 @@ static enum nexus_error find_terms(struct handover *handover, struct record_term
 	return NEXUS_OK;
 }
 
+/* The reservation is at the destination: nothing is left here that could be proved anew. */
+static enum nexus_error moved_terms(struct handover *handover, struct record_terms *ret_terms)
+{
+	struct record_terms *out = &handover->record->out;
+	struct handover_view view;
+	enum nexus_error error = handover_look(handover, out->key, &view);
+
+	if (error != NEXUS_OK)
+		return error;
+	if (view.keys.matching == 0)
+		return handover_fail(
+			handover, NEXUS_ERROR_FENCED,
+			"key 0x%llx is not registered on the LUN any more: Release, or Abort",
+			(unsigned long long)out->key);
+	*ret_terms = *out;
+	ret_terms->time_s = handover->ops->wall_clock_s(handover->user);
+	return NEXUS_OK;
+}
+
+static enum nexus_error parse_destination(struct handover *handover, const char *destination,
+					  struct record_port *ret_port)
+{
+	char lun[SCSI_DESIGNATOR_MAX];
+
+	if (!prepare_line_parse(destination, lun, ret_port, handover->message))
+		return NEXUS_ERROR_BAD_STATE;
+	if (strcmp(lun, handover->record->lun) != 0)
+		return handover_fail(
+			handover, NEXUS_ERROR_WRONG_LUN,
+			"the destination was prepared on LUN %s, and nexus '%s' is on LUN %s", lun,
+			handover->name, handover->record->lun);
+	return NEXUS_OK;
+}
+
 /* Export from the active state failed: the guest goes on. */
 static enum nexus_error back_to_active(struct handover *handover, enum nexus_error error)
 {
@@ -151,13 +185,19 @@ static enum nexus_error back_to_active(struct handover *handover, enum nexus_err
 	return error;
 }
 
-enum nexus_error handover_export(struct handover *handover, char *ret_line)
+enum nexus_error handover_export(struct handover *handover, const char *destination, char *ret_line)
 {
 	struct record *record = handover->record;
 	bool again = record->state == NEXUS_EXPORTED;
 	struct record_terms terms;
+	struct record_port port = {0};
 	enum nexus_error error;
 
+	if (destination != NULL) {
+		error = parse_destination(handover, destination, &port);
+		if (error != NEXUS_OK)
+			return error;
+	}
 	if (!handover->migrate_pr)
 		return handover_fail(handover, NEXUS_ERROR_UNSUPPORTED,
 				     "nexus '%s' has migrate-pr=off: prmig does not follow its "
@@ -183,7 +223,8 @@ enum nexus_error handover_export(struct handover *handover, char *ret_line)
 			"commands of the guest are still at the LUN after the time that Export "
 			"has: the guest goes on; call again when the LUN answers");
 	}
-	error = find_terms(handover, &terms);
+	error = again && record->out.moved ? moved_terms(handover, &terms)
+					   : find_terms(handover, &terms);
 	if (error != NEXUS_OK)
 		return again ? error : back_to_active(handover, error);
 	if (again)
@@ -199,6 +240,11 @@ enum nexus_error handover_export(struct handover *handover, char *ret_line)
 	/* The guest has come by an older hand-over, which is over: no call may end or repeat that one any more. */
 	record->in = (struct record_terms){0};
 	record->in_done = record->in_ran = record->in_loaded = false;
+	if (port.transport_id_len != 0 && terms.row == 3 && terms.count > 1 && !terms.moved) {
+		error = handover_export_move(handover, &port);
+		if (error != NEXUS_OK)
+			return error;
+	}
 	if (!handover->ops->format_line(handover->user, ret_line)) {
 		error = handover_fail(handover, NEXUS_ERROR_UNSUPPORTED,
 				      "the state of nexus '%s' does not fit into a state line",

@@ -406,6 +406,8 @@ enum nexus_error handover_import(struct handover *handover, const char *text, bo
 	record->in_done = record->in_taken = false;
 	if (line.terms.row == 1)
 		error = drop_older(handover, old_key);
+	else if (line.terms.moved)
+		error = handover_import_moved(handover, &line);
 	else
 		error = import_registration(handover, &line, old_key);
 	if (error == NEXUS_OK)

@@ -20,6 +20,22 @@ enum nexus_error handover_save(struct handover *handover);
  */
 enum nexus_error handover_step(struct handover *handover, enum record_step step,
 			       const struct pr_out *out, enum handover_wire *ret_wire);
+/* The same for REGISTER AND MOVE of K to port, this nexus being unregistered. */
+enum nexus_error handover_move(struct handover *handover, enum record_step step, uint64_t key,
+			       const struct record_port *port, enum handover_wire *ret_wire);
+/* A moved hand-over. */
+enum nexus_error handover_import_moved(struct handover *handover, const struct state_line *line);
+enum nexus_error handover_abort_moved_source(struct handover *handover);
+enum nexus_error handover_move_back(struct handover *handover);
+/* Export's REGISTER AND MOVE, after the terms are found. Where the LUN cannot, nothing changes and NEXUS_OK is returned. */
+enum nexus_error handover_export_move(struct handover *handover,
+				      const struct record_port *destination);
+/* Found at open: was it moved? */
+enum nexus_error handover_settle_move(struct handover *handover);
+enum nexus_error handover_settle_prepare(struct handover *handover);
+enum nexus_error handover_reopened(struct handover *handover);
+enum nexus_error handover_fenced_at_source(struct handover *handover);
+
 /* The step is over: RECORD_STEP_NONE, saved. */
 enum nexus_error handover_conclude(struct handover *handover);
 

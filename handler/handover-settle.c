@@ -148,6 +148,12 @@ enum nexus_error handover_settle(struct handover *handover)
 		return settle_take_back(handover);
 	case RECORD_STEP_ABORT_UNDO:
 		return settle_undo(handover, record->out.key, &record->out, &record->take_back);
+	case RECORD_STEP_PREPARE_REGISTER:
+	case RECORD_STEP_PREPARE_UNREGISTER:
+		return handover_settle_prepare(handover);
+	case RECORD_STEP_EXPORT_MOVE:
+	case RECORD_STEP_ABORT_MOVE:
+		return handover_settle_move(handover);
 	case RECORD_STEP_FORGET_UNREGISTER:
 		return handover_forget(handover, true);
 	case RECORD_STEP_COUNT:

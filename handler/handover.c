@@ -36,8 +36,7 @@ enum nexus_error handover_save(struct handover *handover)
 			     handover->name, handover->ops->lun_error(handover->user));
 }
 
-enum nexus_error handover_step(struct handover *handover, enum record_step step,
-			       const struct pr_out *out, enum handover_wire *ret_wire)
+static enum nexus_error begin_step(struct handover *handover, enum record_step step)
 {
 	enum nexus_error error;
 
@@ -49,7 +48,42 @@ enum nexus_error handover_step(struct handover *handover, enum record_step step,
 		return error;
 	}
 	handover->ops->point(handover->user, step, HANDOVER_JOURNALLED);
+	return NEXUS_OK;
+}
+
+enum nexus_error handover_step(struct handover *handover, enum record_step step,
+			       const struct pr_out *out, enum handover_wire *ret_wire)
+{
+	enum nexus_error error = begin_step(handover, step);
+
+	if (error != NEXUS_OK)
+		return error;
 	*ret_wire = handover->ops->pr_out(handover->user, out);
+	handover->ops->point(handover->user, step, HANDOVER_ANSWERED);
+	return NEXUS_OK;
+}
+
+enum nexus_error handover_move(struct handover *handover, enum record_step step, uint64_t key,
+			       const struct record_port *port, enum handover_wire *ret_wire)
+{
+	struct pr_capabilities capabilities;
+	struct pr_move move = {
+		.key = key,
+		.new_key = key,
+		.unregister = true,
+		.relative_target_port = port->relative_target_port,
+		.transport_id = port->transport_id,
+		.transport_id_len = (uint32_t)port->transport_id_len,
+	};
+	enum nexus_error error;
+
+	if (!handover->ops->read_capabilities(handover->user, &capabilities))
+		return handover_fail_lun(handover, "reading the LUN's reservation capabilities");
+	move.aptpl = capabilities.ptpl_a;
+	error = begin_step(handover, step);
+	if (error != NEXUS_OK)
+		return error;
+	*ret_wire = handover->ops->pr_move(handover->user, &move);
 	handover->ops->point(handover->user, step, HANDOVER_ANSWERED);
 	return NEXUS_OK;
 }

@@ -40,6 +40,8 @@ struct handover_registrants {
 	size_t count; /* those with the key; only the first HANDOVER_REGISTRANTS are kept */
 	struct {
 		char transport_id[PR_TRANSPORT_ID_TEXT_MAX];
+		uint8_t raw[PR_TRANSPORT_ID_MAX]; /* the same, as the LUN gave it */
+		size_t raw_len;
 		uint16_t relative_target_port;
 		bool holder;
 	} with_key[HANDOVER_REGISTRANTS];
@@ -49,7 +51,9 @@ struct handover_registrants {
 struct handover_ops {
 	/* Sends one PERSISTENT RESERVE OUT, unit attentions met on the way queued for the guest (and the command repeated). */
 	enum handover_wire (*pr_out)(void *user, const struct pr_out *out);
-	/* False: the LUN did not answer; handover_fail has been told. */
+	/* The same with REGISTER AND MOVE. */
+	enum handover_wire (*pr_move)(void *user, const struct pr_move *move);
+	/* False: the LUN did not answer; lun_error says why. */
 	bool (*read_keys)(void *user, uint64_t key, struct pr_keys *ret_keys);
 	bool (*read_reservation)(void *user, struct pr_reservation *ret_reservation);
 	bool (*read_capabilities)(void *user, struct pr_capabilities *ret_capabilities);
@@ -98,7 +102,11 @@ struct handover {
  * Each returns NEXUS_OK or an error with handover->message set. The record is consistent, and on disk, after each.
  * force and id as in design section 4; id "" for whatever hand-over there is.
  */
-enum nexus_error handover_export(struct handover *handover, char *ret_line);
+/* destination: what Prepare returned there, NULL: none; it matters where K is a stranger's too. */
+enum nexus_error handover_export(struct handover *handover, const char *destination,
+				 char *ret_line);
+/* Who this nexus is on the LUN: REGISTER with a key of its own for the moment, and READ FULL STATUS. */
+enum nexus_error handover_prepare(struct handover *handover, char *ret_line);
 /*
  * take_only: everything but the opening of the gate, which the same call without take_only does later; so that a group opens all gates or
  * none.

@@ -26,7 +26,7 @@ struct nexus_call {
 	bool by_qemu;
 	bool has_destination;
 	char id[NEXUS_ID_LEN + 1];
-	char state[NEXUS_STATE_LINE_MAX];
+	char state[NEXUS_STATE_LINE_MAX]; /* or Export's destination */
 	uint64_t deadline_ms;
 	nexus_done done;
 	void *user;

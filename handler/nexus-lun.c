@@ -130,6 +130,19 @@ static enum handover_wire op_pr_out(void *user, const struct pr_out *out)
 	return nexus_wire(&result);
 }
 
+static enum handover_wire op_pr_move(void *user, const struct pr_move *move)
+{
+	struct nexus *nexus = user;
+	uint8_t cdb[PR_CDB_LEN], list[PR_OUT_LIST_LEN + PR_TRANSPORT_ID_MAX];
+	size_t len = pr_move_build(move, cdb, list);
+	struct lun_result result;
+
+	nexus_execute(nexus, cdb, SCSI_DIR_OUT, list, len, &result);
+	if (result.status != SCSI_GOOD)
+		describe(nexus, pr_out_action_name(PR_OUT_REGISTER_AND_MOVE), &result);
+	return nexus_wire(&result);
+}
+
 /* *ret_len: how much came. */
 static bool pr_in(struct nexus *nexus, enum pr_in_action action, const char *name, size_t *ret_len)
 {
@@ -211,8 +224,11 @@ static bool op_read_full_status(void *user, uint64_t key, struct handover_regist
 			size_t i = ret->count;
 
 			if (!pr_transport_id_text(status.transport_id, status.transport_id_len,
-						  ret->with_key[i].transport_id))
+						  ret->with_key[i].transport_id) ||
+			    status.transport_id_len > PR_TRANSPORT_ID_MAX)
 				return false;
+			memcpy(ret->with_key[i].raw, status.transport_id, status.transport_id_len);
+			ret->with_key[i].raw_len = status.transport_id_len;
 			ret->with_key[i].relative_target_port = status.relative_target_port;
 			ret->with_key[i].holder = status.holder;
 		}
@@ -375,6 +391,7 @@ static void op_new_id(void *user, char *ret_id)
 
 static const struct handover_ops ops = {
 	.pr_out = op_pr_out,
+	.pr_move = op_pr_move,
 	.read_keys = op_read_keys,
 	.read_reservation = op_read_reservation,
 	.read_capabilities = op_read_capabilities,

@@ -190,13 +190,8 @@ static enum nexus_error run_method(struct nexus *nexus, struct nexus_call *call)
 	}
 	switch (call->method) {
 	case NEXUS_EXPORT:
-		if (!call->has_destination)
-			return handover_export(&handover, reply->state);
-		snprintf(nexus->message, sizeof(nexus->message),
-			 "option 'destination': REGISTER AND MOVE is not offered by this version; "
-			 "Export "
-			 "without it");
-		return NEXUS_ERROR_UNSUPPORTED;
+		return handover_export(&handover, call->has_destination ? call->state : NULL,
+				       reply->state);
 	case NEXUS_IMPORT:
 		return handover_import(&handover, call->state, call->force, call->take_only);
 	case NEXUS_ABORT:
@@ -206,11 +201,7 @@ static enum nexus_error run_method(struct nexus *nexus, struct nexus_call *call)
 	case NEXUS_CHECK:
 		return handover_check(&handover, call->state, call->force);
 	case NEXUS_PREPARE:
-		snprintf(nexus->message, sizeof(nexus->message),
-			 "Prepare: REGISTER AND MOVE is not offered by this version; Export and "
-			 "Import need "
-			 "no Prepare");
-		return NEXUS_ERROR_UNSUPPORTED;
+		return handover_prepare(&handover, reply->state);
 	case NEXUS_FORGET:
 		return handover_forget(&handover, call->force);
 	case NEXUS_LOADER_GONE:

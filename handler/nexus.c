@@ -151,6 +151,8 @@ bool nexus_call(const char *name, enum nexus_method method, const char *state,
 	call->done = done;
 	call->user = user;
 	/* Cut to what is too long for any line, which state_line_parse refuses. */
+	if (options->destination != NULL)
+		state = options->destination;
 	if (state != NULL)
 		snprintf(call->state, sizeof(call->state), "%s", state);
 	pthread_mutex_lock(&registry_lock);

@@ -14,6 +14,9 @@
 #define LIST_FLAG_SPEC_I_PT 0x08
 #define LIST_MOVE_FLAGS 17
 #define LIST_MOVE_FLAG_APTPL 0x01
+#define LIST_MOVE_FLAG_UNREG 0x02
+#define LIST_MOVE_RELATIVE_TARGET_PORT 18
+#define LIST_MOVE_TRANSPORT_ID_LEN 20
 
 static uint8_t service_action(const uint8_t *cdb)
 {
@@ -68,6 +71,25 @@ void pr_out_build(const struct pr_out *out, uint8_t *cdb, uint8_t *list)
 	be_put64(list + LIST_KEY, out->key);
 	be_put64(list + LIST_SERVICE_ACTION_KEY, out->new_key);
 	list[LIST_FLAGS] = flags;
+}
+
+size_t pr_move_build(const struct pr_move *move, uint8_t *cdb, uint8_t *list)
+{
+	size_t len = PR_OUT_LIST_LEN + move->transport_id_len;
+
+	memset(cdb, 0, PR_CDB_LEN);
+	cdb[0] = SCSI_PR_OUT;
+	cdb[1] = PR_OUT_REGISTER_AND_MOVE;
+	be_put32(cdb + 5, (uint32_t)len);
+	memset(list, 0, PR_OUT_LIST_LEN);
+	be_put64(list + LIST_KEY, move->key);
+	be_put64(list + LIST_SERVICE_ACTION_KEY, move->new_key);
+	list[LIST_MOVE_FLAGS] = (uint8_t)((move->unregister ? LIST_MOVE_FLAG_UNREG : 0) |
+					  (move->aptpl ? LIST_MOVE_FLAG_APTPL : 0));
+	be_put16(list + LIST_MOVE_RELATIVE_TARGET_PORT, move->relative_target_port);
+	be_put32(list + LIST_MOVE_TRANSPORT_ID_LEN, move->transport_id_len);
+	memcpy(list + PR_OUT_LIST_LEN, move->transport_id, move->transport_id_len);
+	return len;
 }
 
 void pr_in_build(enum pr_in_action action, uint16_t allocation_len, uint8_t *cdb)

@@ -69,6 +69,20 @@ bool pr_out_parse(const uint8_t *cdb, const uint8_t *list, size_t list_len, stru
 /* The basic 24-byte form (every action but REGISTER AND MOVE). cdb: PR_CDB_LEN, list:
  * PR_OUT_LIST_LEN bytes. */
 void pr_out_build(const struct pr_out *out, uint8_t *cdb, uint8_t *list);
+
+/* REGISTER AND MOVE: the reservation to another port, which is registered with new_key. */
+struct pr_move {
+	uint64_t key;
+	uint64_t new_key;
+	bool unregister; /* UNREG: the sender */
+	bool aptpl;
+	uint16_t relative_target_port;
+	const uint8_t *transport_id;
+	uint32_t transport_id_len; /* at most PR_TRANSPORT_ID_MAX */
+};
+/* cdb: PR_CDB_LEN, list: PR_OUT_LIST_LEN + PR_TRANSPORT_ID_MAX bytes; returns the list's length. */
+size_t pr_move_build(const struct pr_move *move, uint8_t *cdb, uint8_t *list);
+
 /* cdb: PR_CDB_LEN bytes. */
 void pr_in_build(enum pr_in_action action, uint16_t allocation_len, uint8_t *cdb);
 

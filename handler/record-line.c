@@ -19,6 +19,8 @@ bool state_line_format(const struct record *record, const struct unit_attentions
 		fields_add_text(&writer, "lun", record->lun);
 		fields_add_text(&writer, "source", source);
 		record_text_add_unit_attentions(&writer, queue);
+		if (record->out.moved)
+			record_text_add_port(&writer, "origin", &record->out_origin);
 		record_text_add_transport_ids(&writer, record->transport_ids, ids);
 		if (fields_finish(&writer))
 			return true;
@@ -69,7 +71,44 @@ bool state_line_parse(const char *text, struct state_line *ret_line, char *reaso
 			 "field 'lun' or 'source' is missing or too long");
 		return false;
 	}
+	if (line.terms.moved &&
+	    (!record_text_get_port(text, LINE_SEPARATOR, "origin", &line.origin, reason) ||
+	     line.origin.transport_id_len == 0))
+		return false;
 	record_text_get_transport_ids(text, LINE_SEPARATOR, line.transport_ids);
 	*ret_line = line;
+	return true;
+}
+
+bool prepare_line_format(const char *lun, const struct record_port *port, char *text)
+{
+	struct fields_writer writer;
+
+	fields_begin(&writer, text, NEXUS_STATE_LINE_MAX, LINE_SEPARATOR, RECORD_VERSION);
+	fields_add_text(&writer, "prepared", lun);
+	record_text_add_port(&writer, "nexus", port);
+	return fields_finish(&writer);
+}
+
+bool prepare_line_parse(const char *text, char *ret_lun, struct record_port *ret_port, char *reason)
+{
+	char lun[SCSI_DESIGNATOR_MAX];
+	struct record_port port;
+
+	if (strlen(text) >= NEXUS_STATE_LINE_MAX ||
+	    !fields_get_text(text, LINE_SEPARATOR, "prepared", lun, sizeof(lun))) {
+		snprintf(reason, NEXUS_MESSAGE_MAX,
+			 "this is not what Prepare returns at the destination");
+		return false;
+	}
+	if (!record_text_check(text, LINE_SEPARATOR, "destination", reason) ||
+	    !record_text_get_port(text, LINE_SEPARATOR, "nexus", &port, reason))
+		return false;
+	if (port.transport_id_len == 0) {
+		snprintf(reason, NEXUS_MESSAGE_MAX, "field 'nexus' has no TransportID");
+		return false;
+	}
+	memcpy(ret_lun, lun, sizeof(lun));
+	*ret_port = port;
 	return true;
 }

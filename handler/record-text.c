@@ -16,6 +16,7 @@ void record_text_add_terms(struct fields_writer *writer, const char *prefix,
 	fields_add_number(writer, KEY("type"), terms->type);
 	fields_add_number(writer, KEY("fenced"), terms->fenced);
 	fields_add_number(writer, KEY("ptpl"), terms->ptpl);
+	fields_add_number(writer, KEY("moved"), terms->moved);
 	fields_add_number(writer, KEY("generation"), terms->generation);
 	fields_add_number(writer, KEY("count"), terms->count);
 	fields_add_number(writer, KEY("time"), terms->time_s);
@@ -41,7 +42,7 @@ bool record_text_get_terms(const char *text, char separator, const char *prefix,
 {
 	struct record_terms terms = {0};
 	char key[32];
-	uint64_t row, type, fenced, ptpl, generation, count;
+	uint64_t row, type, fenced, ptpl, moved, generation, count;
 
 	if (!fields_get_text(text, separator, KEY("id"), terms.id, sizeof(terms.id)) ||
 	    (terms.id[0] != '\0' && !id_valid(terms.id))) {
@@ -54,6 +55,7 @@ bool record_text_get_terms(const char *text, char separator, const char *prefix,
 	    !record_text_get_number(text, separator, KEY("type"), 8, &type, reason) ||
 	    !record_text_get_number(text, separator, KEY("fenced"), 1, &fenced, reason) ||
 	    !record_text_get_number(text, separator, KEY("ptpl"), 1, &ptpl, reason) ||
+	    !record_text_get_number(text, separator, KEY("moved"), 1, &moved, reason) ||
 	    !record_text_get_number(text, separator, KEY("generation"), UINT32_MAX, &generation,
 				    reason) ||
 	    !record_text_get_number(text, separator, KEY("count"), UINT32_MAX, &count, reason) ||
@@ -64,6 +66,7 @@ bool record_text_get_terms(const char *text, char separator, const char *prefix,
 	terms.type = (uint8_t)type;
 	terms.fenced = fenced;
 	terms.ptpl = ptpl;
+	terms.moved = moved;
 	terms.generation = (uint32_t)generation;
 	terms.count = (uint32_t)count;
 	*ret = terms;
@@ -145,4 +148,35 @@ bool record_text_check(const char *text, char separator, const char *what, char 
 		 "this %s is damaged: its checksum does not match; take it whole, as it was given",
 		 what);
 	return false;
+}
+
+void record_text_add_port(struct fields_writer *writer, const char *key,
+			  const struct record_port *port)
+{
+	char port_key[40];
+
+	snprintf(port_key, sizeof(port_key), "%s-port", key);
+	fields_add_bytes(writer, key, port->transport_id, port->transport_id_len);
+	fields_add_number(writer, port_key, port->relative_target_port);
+}
+
+bool record_text_get_port(const char *text, char separator, const char *key,
+			  struct record_port *ret_port, char *reason)
+{
+	char port_key[40];
+	uint64_t relative_target_port;
+	struct record_port port = {0};
+
+	snprintf(port_key, sizeof(port_key), "%s-port", key);
+	if (!record_text_get_number(text, separator, port_key, UINT16_MAX, &relative_target_port,
+				    reason))
+		return false;
+	if (!fields_get_bytes(text, separator, key, port.transport_id, sizeof(port.transport_id),
+			      &port.transport_id_len)) {
+		snprintf(reason, NEXUS_MESSAGE_MAX, "field '%s' is missing or no TransportID", key);
+		return false;
+	}
+	port.relative_target_port = (uint16_t)relative_target_port;
+	*ret_port = port;
+	return true;
 }

@@ -25,6 +25,11 @@ void record_text_add_transport_ids(struct fields_writer *writer,
 				   const char (*ids)[PR_TRANSPORT_ID_TEXT_MAX], size_t limit);
 void record_text_get_transport_ids(const char *text, char separator,
 				   char (*ids)[PR_TRANSPORT_ID_TEXT_MAX]);
+/* key: the TransportID's bytes; key-port: the relative target port. */
+void record_text_add_port(struct fields_writer *writer, const char *key,
+			  const struct record_port *port);
+bool record_text_get_port(const char *text, char separator, const char *key,
+			  struct record_port *ret_port, char *reason);
 bool record_text_check(const char *text, char separator, const char *what, char *reason);
 
 #endif

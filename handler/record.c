@@ -27,6 +27,10 @@ static const char *const step_names[RECORD_STEP_COUNT] = {
 	[RECORD_STEP_GUEST_PROBE] = "guest-probe",
 	[RECORD_STEP_RESYNC_PROBE] = "resync-probe",
 	[RECORD_STEP_CONFIRM_BARRIER] = "confirm-barrier",
+	[RECORD_STEP_PREPARE_REGISTER] = "prepare-register",
+	[RECORD_STEP_PREPARE_UNREGISTER] = "prepare-unregister",
+	[RECORD_STEP_EXPORT_MOVE] = "export-move",
+	[RECORD_STEP_ABORT_MOVE] = "abort-move",
 };
 
 static const char *const state_names[] = {"active", "incoming", "exported"};
@@ -96,6 +100,10 @@ bool record_format(const struct record *record, const struct unit_attentions *qu
 	fields_add_number(&writer, "scsi2", record->scsi2);
 	fields_add_number(&writer, "generation", record->generation);
 	record_text_add_terms(&writer, "out-", &record->out);
+	record_text_add_port(&writer, "out-destination", &record->out_destination);
+	record_text_add_port(&writer, "out-origin", &record->out_origin);
+	record_text_add_port(&writer, "in-origin", &record->in_origin);
+	fields_add_hex(&writer, "prepare-key", record->prepare_key);
 	fields_add_number(&writer, "out-saved", record->out_saved);
 	fields_add_number(&writer, "take-back", record->take_back);
 	record_text_add_terms(&writer, "in-", &record->in);
@@ -201,6 +209,12 @@ bool record_parse(const char *text, struct record *ret_record, struct unit_atten
 	    !get_flag(text, "ptpl", &record.ptpl, reason) ||
 	    !get_flag(text, "fenced", &record.fenced, reason) ||
 	    !get_flag(text, "scsi2", &record.scsi2, reason) ||
+	    !record_text_get_port(text, FILE_SEPARATOR, "out-destination", &record.out_destination,
+				  reason) ||
+	    !record_text_get_port(text, FILE_SEPARATOR, "out-origin", &record.out_origin, reason) ||
+	    !record_text_get_port(text, FILE_SEPARATOR, "in-origin", &record.in_origin, reason) ||
+	    !record_text_get_number(text, FILE_SEPARATOR, "prepare-key", UINT64_MAX,
+				    &record.prepare_key, reason) ||
 	    !get_flag(text, "out-saved", &record.out_saved, reason) ||
 	    !get_flag(text, "take-back", &record.take_back, reason) ||
 	    !get_flag(text, "in-registered", &record.in_registered, reason) ||

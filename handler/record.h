@@ -42,6 +42,10 @@ enum record_step {
 	RECORD_STEP_GUEST_PROBE,  /* REGISTER (K -> K): did the guest's own command take effect? */
 	RECORD_STEP_RESYNC_PROBE, /* REGISTER (K -> K): is the K that is listed ours? */
 	RECORD_STEP_CONFIRM_BARRIER, /* REGISTER (K -> K): QEMU has loaded, the guest writes: is it ours still? */
+	RECORD_STEP_PREPARE_REGISTER, /* REGISTER (0 -> a key for the moment): who is this nexus? */
+	RECORD_STEP_PREPARE_UNREGISTER, /* REGISTER (that key -> 0) */
+	RECORD_STEP_EXPORT_MOVE,	/* REGISTER AND MOVE (K, K) to the Prepared destination */
+	RECORD_STEP_ABORT_MOVE,		/* REGISTER AND MOVE (K, K) back to the source */
 	RECORD_STEP_COUNT,
 };
 const char *record_step_name(enum record_step step);
@@ -56,6 +60,7 @@ struct record_terms {
 	bool ptpl;	     /* PTPL_A at Export */
 	uint32_t generation; /* G: PRGENERATION after the barrier */
 	uint32_t count;	     /* how often K was listed then */
+	bool moved;	     /* REGISTER AND MOVE has been done: the destination holds */
 	uint64_t time_s;     /* wall clock of Export */
 };
 
@@ -69,6 +74,13 @@ struct unit_attentions {
 void unit_attentions_add(struct unit_attentions *queue, uint16_t asc_ascq);
 /* The oldest; the queue must not be empty. */
 uint16_t unit_attentions_take(struct unit_attentions *queue);
+
+/* A port on the LUN, as REGISTER AND MOVE names it. */
+struct record_port {
+	uint8_t transport_id[PR_TRANSPORT_ID_MAX];
+	size_t transport_id_len; /* 0: none */
+	uint16_t relative_target_port;
+};
 
 struct record {
 	char lun[SCSI_DESIGNATOR_MAX];
@@ -85,15 +97,18 @@ struct record {
 	uint32_t generation;
 
 	struct record_terms out; /* source: the hand-over exported, or the last one ended */
-	bool out_saved;		 /* by QEMU, which will not say how the migration ended */
-	bool take_back;		 /* source: Abort has registered K again and is not done */
+	struct record_port out_destination; /* Prepared, where REGISTER AND MOVE goes or went */
+	struct record_port out_origin;	    /* what this nexus itself was then */
+	bool out_saved; /* by QEMU, which will not say how the migration ended */
+	bool take_back; /* source: Abort has registered K again and is not done */
 
-	struct record_terms in; /* destination: the hand-over imported, or being imported */
-	bool in_registered;	/* K is registered here by Import, which is not done */
-	bool in_loaded;		/* by QEMU, and the guest has not written yet */
-	bool in_done;		/* Import has succeeded */
-	bool in_ran;		/* the guest has written since that Import */
-	bool in_taken;		/* not on disk: all is done on the LUN, the gate is not open yet */
+	struct record_terms in;	      /* destination: the hand-over imported, or being imported */
+	struct record_port in_origin; /* a moved hand-over: where it came from */
+	bool in_registered;	      /* K is registered here by Import, which is not done */
+	bool in_loaded;		      /* by QEMU, and the guest has not written yet */
+	bool in_done;		      /* Import has succeeded */
+	bool in_ran;		      /* the guest has written since that Import */
+	bool in_taken;	      /* not on disk: all is done on the LUN, the gate is not open yet */
 	bool in_added;	      /* K is listed once more than at Export: it did not stand here then */
 	bool in_register_due; /* QEMU's own migrate-pr above prmig will REGISTER (0 -> K) once */
 	bool in_kept;	      /* Import answered Stale and kept K (design section 7, Stale) */
@@ -102,6 +117,7 @@ struct record {
 	bool in_tried;		     /* not on disk: a line of this hand-over was Stale before */
 	uint32_t in_moves;	     /* how often Import itself has moved PRGENERATION */
 
+	uint64_t prepare_key;  /* of Prepare, while it asks */
 	enum record_step step; /* sent, or about to be; outcome not on disk */
 
 	/* A guest's PERSISTENT RESERVE OUT: journalled before it is sent. */
@@ -134,6 +150,7 @@ struct state_line {
 	char lun[SCSI_DESIGNATOR_MAX];
 	char source[CFGSTRING_NAME_MAX + 1];
 	struct unit_attentions unit_attentions;
+	struct record_port origin; /* moved: the source */
 	char transport_ids[RECORD_TRANSPORT_IDS][PR_TRANSPORT_ID_TEXT_MAX];
 };
 /* Of an exported record. text: NEXUS_STATE_LINE_MAX bytes. */
@@ -141,5 +158,11 @@ bool state_line_format(const struct record *record, const struct unit_attentions
 		       const char *source, char *text);
 /* False: reason (NEXUS_MESSAGE_MAX bytes); ret untouched. */
 bool state_line_parse(const char *text, struct state_line *ret_line, char *reason);
+
+/* What Prepare returns and Export takes as its option destination. text: NEXUS_STATE_LINE_MAX bytes. */
+bool prepare_line_format(const char *lun, const struct record_port *port, char *text);
+/* ret_lun: SCSI_DESIGNATOR_MAX bytes. False: reason; nothing else is touched. */
+bool prepare_line_parse(const char *text, char *ret_lun, struct record_port *ret_port,
+			char *reason);
 
 #endif

@@ -60,6 +60,17 @@ static enum handover_wire op_pr_out(void *user, const struct pr_out *out)
 	return wire(&result);
 }
 
+static enum handover_wire op_pr_move(void *user, const struct pr_move *move)
+{
+	struct side *side = user;
+	uint8_t cdb[PR_CDB_LEN], list[PR_OUT_LIST_LEN + PR_TRANSPORT_ID_MAX];
+	size_t len = pr_move_build(move, cdb, list);
+	struct fake_result result;
+
+	execute(side, cdb, list, len, NULL, 0, &result);
+	return wire(&result);
+}
+
 static size_t pr_in(struct side *side, enum pr_in_action action, uint8_t *data, size_t size)
 {
 	uint8_t cdb[PR_CDB_LEN];
@@ -109,6 +120,8 @@ static bool op_read_full_status(void *user, uint64_t key, struct handover_regist
 			continue;
 		pr_transport_id_text(status.transport_id, status.transport_id_len,
 				     ret->with_key[ret->count].transport_id);
+		memcpy(ret->with_key[ret->count].raw, status.transport_id, status.transport_id_len);
+		ret->with_key[ret->count].raw_len = status.transport_id_len;
 		ret->with_key[ret->count].relative_target_port = status.relative_target_port;
 		ret->with_key[ret->count++].holder = status.holder;
 	}
@@ -214,6 +227,7 @@ static void op_new_id(void *user, char *ret_id)
 
 static const struct handover_ops ops = {
 	.pr_out = op_pr_out,
+	.pr_move = op_pr_move,
 	.read_keys = op_read_keys,
 	.read_reservation = op_read_reservation,
 	.read_capabilities = op_read_capabilities,
@@ -291,7 +305,8 @@ enum nexus_error side_export(struct side *side, char *line)
 {
 	struct handover handover = begin(side);
 
-	return handover_export(&handover, line);
+	return handover_export(&handover, side->destination[0] != '\0' ? side->destination : NULL,
+			       line);
 }
 
 enum nexus_error side_import(struct side *side, const char *line)
@@ -405,4 +420,11 @@ enum nexus_error side_saver_gone(struct side *side)
 	struct handover handover = begin(side);
 
 	return handover_saver_gone(&handover);
+}
+
+enum nexus_error side_prepare(struct side *side, char *line)
+{
+	struct handover handover = begin(side);
+
+	return handover_prepare(&handover, line);
 }

@@ -26,6 +26,7 @@ struct side {
 	bool reset_seen;
 	bool told;	     /* a unit attention said that registrations were taken */
 	unsigned int busied; /* how often held commands were answered BUSY */
+	char destination[NEXUS_STATE_LINE_MAX]; /* what Export is told; "": nothing */
 	uint64_t clock_s;
 	uint64_t budget; /* commands until a call has used up its time */
 	char message[NEXUS_MESSAGE_MAX];
@@ -48,6 +49,7 @@ enum nexus_error side_restart(struct side *side);
 void side_kill(struct side *side);
 
 enum nexus_error side_export(struct side *side, char *line);
+enum nexus_error side_prepare(struct side *side, char *line);
 enum nexus_error side_import(struct side *side, const char *line);
 enum nexus_error side_check(struct side *side, const char *line);
 enum nexus_error side_release(struct side *side, bool force);
