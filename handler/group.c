@@ -16,7 +16,8 @@ struct member {
 	struct group_work *work;
 	char name[CFGSTRING_NAME_MAX + 1];
 	char lun[SCSI_DESIGNATOR_MAX];
-	const char *line; /* Import, Check: its own, inside work->state */
+	const char *
+		line; /* Import, Check: its own, inside work->state; Export: its destination or NULL */
 	bool open;
 	bool failed;
 	struct nexus_reply reply;
@@ -154,14 +155,16 @@ static bool round_of(struct group_work *work, enum nexus_method method,
 
 	for (size_t i = 0; i < work->count; i++) {
 		struct member *member = &work->members[i];
+		struct nexus_options own = *options;
 
 		if (member->failed)
 			continue;
+		own.destination = method == NEXUS_EXPORT ? member->line : NULL;
 		pthread_mutex_lock(&work->lock);
 		work->waiting++;
 		pthread_mutex_unlock(&work->lock);
 		if (!nexus_call(member->name, method, member->line != NULL ? member->line : "",
-				options, answered, member)) {
+				&own, answered, member)) {
 			pthread_mutex_lock(&work->lock);
 			member->failed = true;
 			member->reply.error = NEXUS_ERROR_LUN;
@@ -215,19 +218,17 @@ static bool join_lines(struct group_work *work)
 	return true;
 }
 
-static void run_export(struct group_work *work)
+static bool lun_of_line(enum nexus_method method, const char *text, char *ret_lun, char *reason)
 {
-	struct nexus_options back = {.timeout_ms = GROUP_ROUND_MS};
+	struct state_line line;
+	struct record_port port;
 
-	if (round_of(work, work->method, &work->options)) {
-		if (join_lines(work))
-			return;
-	} else {
-		fail_with_member(work, "; the others were not exported either");
-	}
-	/* The guest goes on where it was. */
-	if (work->method == NEXUS_EXPORT)
-		round_of(work, NEXUS_ABORT, &back);
+	if (method == NEXUS_EXPORT)
+		return prepare_line_parse(text, ret_lun, &port, reason);
+	if (!state_line_parse(text, &line, reason))
+		return false;
+	memcpy(ret_lun, line.lun, sizeof(line.lun));
+	return true;
 }
 
 /* Cuts work->state at '+' and gives each member its line. */
@@ -237,22 +238,21 @@ static bool match_lines(struct group_work *work)
 	size_t lines = 0;
 
 	while ((text = strsep(&rest, "+")) != NULL) {
-		struct state_line line;
+		char lun[SCSI_DESIGNATOR_MAX], reason[NEXUS_MESSAGE_MAX];
 		struct member *member = NULL;
-		char reason[NEXUS_MESSAGE_MAX];
 
 		lines++;
-		if (!state_line_parse(text, &line, reason))
+		if (!lun_of_line(work->method, text, lun, reason))
 			return fail(work, NEXUS_ERROR_BAD_STATE,
 				    "line %zu of the group's state: %.600s", lines, reason);
 		for (size_t i = 0; i < work->count; i++)
-			if (strcmp(work->members[i].lun, line.lun) == 0)
+			if (strcmp(work->members[i].lun, lun) == 0)
 				member = &work->members[i];
 		if (member == NULL || member->line != NULL)
 			return fail(work, NEXUS_ERROR_WRONG_LUN,
-				    "group '%s' has no nexus here for LUN %.200s, which nexus '%s' "
-				    "of the source is on",
-				    work->group, line.lun, line.source);
+				    "group '%s' has no nexus here for LUN %.200s, which the other "
+				    "host's group has",
+				    work->group, lun);
 		member->line = text;
 	}
 	for (size_t i = 0; i < work->count; i++)
@@ -263,6 +263,24 @@ static bool match_lines(struct group_work *work)
 				    "both hosts must have the same LUNs",
 				    work->members[i].lun, work->members[i].name);
 	return true;
+}
+
+static void run_export(struct group_work *work)
+{
+	struct nexus_options back = {.timeout_ms = GROUP_ROUND_MS};
+
+	if (work->state[0] != '\0' && !match_lines(work))
+		return;
+
+	if (round_of(work, work->method, &work->options)) {
+		if (join_lines(work))
+			return;
+	} else {
+		fail_with_member(work, "; the others were not exported either");
+	}
+	/* The guest goes on where it was. */
+	if (work->method == NEXUS_EXPORT)
+		round_of(work, NEXUS_ABORT, &back);
 }
 
 static void run_import(struct group_work *work)
@@ -318,6 +336,8 @@ bool group_call(const char *group, enum nexus_method method, const char *state,
 
 	if (work == NULL)
 		return false;
+	if (options->destination != NULL)
+		state = options->destination;
 	work->state = strdup(state != NULL ? state : "");
 	if (work->state == NULL) {
 		free(work);
@@ -326,6 +346,7 @@ bool group_call(const char *group, enum nexus_method method, const char *state,
 	snprintf(work->group, sizeof(work->group), "%s", group);
 	work->method = method;
 	work->options = *options;
+	work->options.destination = NULL;
 	work->options.timeout_ms = GROUP_ROUND_MS;
 	work->done = done;
 	work->user = user;

@@ -14,7 +14,7 @@ struct fake_nexus_call {
 	char state[NEXUS_STATE_LINE_MAX];
 	bool force;
 	char id[NEXUS_ID_LEN + 1];
-	char destination[256]; /* "(none)" when there was none */
+	char destination[1024]; /* "(none)" when there was none */
 	bool take_only;
 };
 

@@ -35,17 +35,23 @@ static void done(void *user, const struct group_reply *got)
 	pthread_mutex_unlock(&lock);
 }
 
-static void call(const char *group, enum nexus_method method, const char *state)
+static void call_with(const char *group, enum nexus_method method, const char *state,
+		      const struct nexus_options *options)
 {
-	struct nexus_options options = {0};
-
 	is_answered = false;
-	CHECK(group_call(group, method, state, &options, done, NULL));
+	CHECK(group_call(group, method, state, options, done, NULL));
 	pthread_mutex_lock(&lock);
 	while (!is_answered)
 		pthread_cond_wait(&answered, &lock);
 	pthread_mutex_unlock(&lock);
 	fake_nexus_take_log(calls);
+}
+
+static void call(const char *group, enum nexus_method method, const char *state)
+{
+	struct nexus_options options = {0};
+
+	call_with(group, method, state, &options);
 }
 
 static void put(const char *name, const char *group, const char *lun)
@@ -75,6 +81,26 @@ static void export_joins_lines(void)
 	CHECK_INT(reply.error, NEXUS_OK);
 	CHECK_STR(reply.state, "LINE+LINE");
 	CHECK_STR(calls, "Export one; Export two");
+}
+
+static void destinations_are_matched(void)
+{
+	struct record_port port = {.transport_id = {5}, .transport_id_len = 24};
+	char one[NEXUS_STATE_LINE_MAX], two[NEXUS_STATE_LINE_MAX], both[2 * NEXUS_STATE_LINE_MAX];
+	struct nexus_options options = {.destination = both};
+	struct fake_nexus_call last;
+
+	CHECK(prepare_line_format("naa.1", &port, one));
+	CHECK(prepare_line_format("naa.2", &port, two));
+	snprintf(both, sizeof(both), "%s+%s", two, one);
+	call_with("vm", NEXUS_EXPORT, NULL, &options);
+	CHECK_INT(reply.error, NEXUS_OK);
+	fake_nexus_calls(&last);
+	CHECK_STR(last.destination, strcmp(last.name, "one") == 0 ? one : two);
+	snprintf(both, sizeof(both), "%s", one);
+	call_with("vm", NEXUS_EXPORT, NULL, &options);
+	CHECK_INT(reply.error, NEXUS_ERROR_WRONG_LUN);
+	CHECK_STR(calls, "");
 }
 
 static void export_that_fails_aborts_the_others(void)
@@ -118,7 +144,7 @@ static void import_matches_by_lun(void)
 	snprintf(state, sizeof(state), "%s+%s", one, other);
 	call("vm", NEXUS_IMPORT, state);
 	CHECK_INT(reply.error, NEXUS_ERROR_WRONG_LUN);
-	CHECK_CONTAINS(reply.message, "no nexus here for LUN naa.9, which nexus 'there'");
+	CHECK_CONTAINS(reply.message, "no nexus here for LUN naa.9");
 	snprintf(state, sizeof(state), "%s+%s", one, one);
 	call("vm", NEXUS_IMPORT, state);
 	CHECK_INT(reply.error, NEXUS_ERROR_WRONG_LUN);
@@ -174,6 +200,7 @@ int main(void)
 	put("two", "vm", "naa.2");
 	put("else", "other", "naa.3");
 	CHECK_RUN(export_joins_lines);
+	CHECK_RUN(destinations_are_matched);
 	CHECK_RUN(export_that_fails_aborts_the_others);
 	CHECK_RUN(import_opens_all_gates_or_none);
 	CHECK_RUN(import_matches_by_lun);
