@@ -8,7 +8,7 @@ def login(vm, initiator, host, port, iqn, lun, second=False):
     The first login decides the machine's own name. second: as another
     initiator beside it, by an interface of that name.
     """
-    use = f"-I {initiator}" if second else ""
+    use = f"-I {initiator}" if second else "-I default"
     if second:
         name = f"""
         iscsiadm -m iface -I {initiator} >/dev/null 2>&1 ||

@@ -64,7 +64,10 @@ def preempt(vm, node, key, victim, kind=5, abort=False):
 
 def read_keys(vm, node):
     """(PRGENERATION, [keys, as often as they are listed])."""
-    text = vm.run(f"{_IN} --read-keys {node}").stdout
+    return parse_keys(vm.run(f"{_IN} --read-keys {node}").stdout)
+
+
+def parse_keys(text):
     generation = int(re.search(r"PR generation=0x([0-9a-f]+)", text).group(1), 16)
     keys = re.findall(r"^\s+0x([0-9a-f]+)\s*$", text, re.MULTILINE)
     return generation, [int(key, 16) for key in keys]
@@ -72,7 +75,10 @@ def read_keys(vm, node):
 
 def read_reservation(vm, node):
     """(key, type) of the reservation, or None."""
-    text = vm.run(f"{_IN} --read-reservation {node}").stdout
+    return parse_reservation(vm.run(f"{_IN} --read-reservation {node}").stdout)
+
+
+def parse_reservation(text):
     if "NO reservation held" in text:
         return None
     key = re.search(r"Key\s*=\s*0x([0-9a-f]+)", text).group(1)
@@ -117,3 +123,12 @@ def read(vm, node, lba=0, timeout=60):
         f"sg_raw -t {timeout} -b -r 512 {node} {cdb}", check=False, timeout=timeout + 20
     )
     return result, result.stdout.rstrip("\0")
+
+
+def look(vm, node, full=False):
+    """What stands on the LUN, in one go: (keys, reservation, READ FULL STATUS as
+    sg_persist prints it, or "")."""
+    actions = ["--read-keys", "--read-reservation"] + (["--read-full-status"] if full else [])
+    command = "; echo --; ".join(f"{_IN} {action} {node}" for action in actions)
+    parts = vm.run(command).stdout.split("--\n")
+    return parse_keys(parts[0])[1], parse_reservation(parts[1]), parts[2] if full else ""
