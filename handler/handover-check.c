@@ -29,6 +29,12 @@ enum nexus_error handover_check_state(struct handover *handover, const struct st
 			handover, NEXUS_ERROR_UNSUPPORTED,
 			"nexus '%s' has migrate-pr=off: create the backstore without that option",
 			handover->name);
+	if (line != NULL && handover_same(&record->in, line) && record->in_ran && !record->in_done)
+		return handover_fail(
+			handover, NEXUS_ERROR_STALE,
+			"hand-over %s was imported by nexus '%s', and the guest has been exported "
+			"from there since",
+			line->terms.id, handover->name);
 	if (record->state != NEXUS_ACTIVE || record->fenced)
 		return NEXUS_OK;
 	if (line != NULL && handover_same(&record->in, line))
@@ -104,7 +110,7 @@ enum nexus_error handover_check_line(struct handover *handover, const struct sta
 			"the state line is of LUN %s, and nexus '%s' is on LUN %s: Import on the "
 			"backstore that reaches the same LUN",
 			line->lun, handover->name, record->lun);
-	if (terms->row != 1 && age_s > LINE_MAX_AGE_S && !force)
+	if (age_s > LINE_MAX_AGE_S && !force)
 		return handover_fail(
 			handover, NEXUS_ERROR_STALE,
 			"the state line was made at %" PRIu64 " and it is %" PRIu64
@@ -112,13 +118,6 @@ enum nexus_error handover_check_line(struct handover *handover, const struct sta
 			"since 1970): lines of more than %d s are not taken; Export again, or set "
 			"the clocks of both hosts (force, when the clocks are known to differ)",
 			terms->time_s, now_s, LINE_MAX_AGE_S);
-	/* Whether K stands here since an older hand-over shows with Import's REGISTER. */
-	if (terms->row == 3 && !terms->moved &&
-	    handover_strangers_share_key(
-		    handover, line,
-		    record->in_registered ||
-			    (record->state == NEXUS_EXPORTED && record->out.key == terms->key)))
-		return handover_fail_key_shared(handover, terms);
 	return NEXUS_OK;
 }
 
@@ -169,5 +168,10 @@ enum nexus_error handover_check(struct handover *handover, const char *text, boo
 	if (view.keys.generation != line.terms.generation || view.keys.matching != line.terms.count)
 		return handover_fail_stale(handover, &line.terms, &view.keys,
 					   line.terms.generation);
+	if (line.terms.row == 3 && !line.terms.moved &&
+	    handover_strangers_share_key(handover, &line,
+					 record->state == NEXUS_EXPORTED &&
+						 record->out.key == line.terms.key))
+		return handover_fail_key_shared(handover, &line.terms);
 	return NEXUS_OK;
 }

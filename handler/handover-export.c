@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Export and Release: the source's side of a hand-over that succeeds. */
+/* Export: the source's side. */
 #include "handover-internal.h"
 
 #include <stdio.h>
@@ -7,13 +7,6 @@
 
 /* A LUN that other initiators keep busy gives an exact generation sooner or later. */
 #define EXPORT_ATTEMPTS 10
-
-static const char *row_text(const struct record_terms *terms)
-{
-	if (terms->row == 1)
-		return terms->fenced ? "fenced" : "not registered";
-	return terms->row == 2 ? "registered" : "holder";
-}
 
 /* Whose is the reservation? Called with a proof that this nexus is registered with its key. */
 static uint8_t classify(struct handover *handover, const struct handover_view *view)
@@ -114,8 +107,13 @@ static enum nexus_error find_terms(struct handover *handover, struct record_term
 				"another "
 				"nexus: the hand-over %s was imported; call Release, or Abort",
 				handover->name, (unsigned long long)record->key, record->out.id);
-		if (!registered)
+		if (!registered) {
 			handover_set_fenced(record, record->key);
+			/* What the LUN said meanwhile was taken for the hand-over's own. */
+			if (record->state == NEXUS_EXPORTED)
+				handover->ops->add_unit_attention(handover->user,
+								  SCSI_ASC_REGISTRATIONS_PREEMPTED);
+		}
 	}
 	if (!registered) {
 		terms.row = 1;
@@ -209,12 +207,21 @@ enum nexus_error handover_export(struct handover *handover, const char *destinat
 			"nexus '%s' is incoming: it has nothing to export; Export where the "
 			"guest runs, or Abort here to use it without an Import",
 			handover->name);
+	if (record->in_registered)
+		return handover_fail(
+			handover, NEXUS_ERROR_WRONG_STATE,
+			"nexus '%s' has an unfinished Import of hand-over %s: Abort that "
+			"first",
+			handover->name, record->in.id);
 	if (record->scsi2)
 		return handover_fail(
 			handover, NEXUS_ERROR_UNSUPPORTED,
 			"the guest of nexus '%s' holds a SCSI-2 RESERVE, which cannot be "
 			"handed over: it has to RELEASE first",
 			handover->name);
+	error = handover_settle_first(handover);
+	if (error != NEXUS_OK)
+		return error;
 	handover->ops->close_gate(handover->user);
 	if (!again && !handover->ops->drain(handover->user)) {
 		handover->ops->open_gate(handover->user);
@@ -231,15 +238,17 @@ enum nexus_error handover_export(struct handover *handover, const char *destinat
 		memcpy(terms.id, record->out.id, sizeof(terms.id));
 	else
 		handover->ops->new_id(handover->user, terms.id);
+	if (!again || terms.count < record->out_count)
+		record->out_count = terms.count;
 	record->out = terms;
 	record->take_back = false;
 	record->out_saved = handover->by_qemu;
 	/* What was loaded here has run here, or comes from here again. */
 	record->in_loaded = false;
 	record->state = NEXUS_EXPORTED;
-	/* The guest has come by an older hand-over, which is over: no call may end or repeat that one any more. */
-	record->in = (struct record_terms){0};
-	record->in_done = record->in_ran = record->in_loaded = false;
+	/* The hand-over that brought the guest is over; its id stays, so that no late call ends or repeats it. */
+	record->in_done = false;
+	record->in_ran = true;
 	if (port.transport_id_len != 0 && terms.row == 3 && terms.count > 1 && !terms.moved) {
 		error = handover_export_move(handover, &port);
 		if (error != NEXUS_OK)
@@ -249,127 +258,10 @@ enum nexus_error handover_export(struct handover *handover, const char *destinat
 		error = handover_fail(handover, NEXUS_ERROR_UNSUPPORTED,
 				      "the state of nexus '%s' does not fit into a state line",
 				      handover->name);
-		return again ? error : back_to_active(handover, error);
+		return again || record->out.moved ? error : back_to_active(handover, error);
 	}
 	error = handover_conclude(handover);
-	if (error != NEXUS_OK && !again)
+	if (error != NEXUS_OK && !again && !record->out.moved)
 		return back_to_active(handover, error);
 	return error;
-}
-
-/* ---- Release ---- */
-
-static enum nexus_error released(struct handover *handover)
-{
-	struct record *record = handover->record;
-	enum nexus_error error;
-
-	handover_set_unregistered(record);
-	record->fenced = false;
-	record->state = NEXUS_ACTIVE;
-	/* Of the hand-over's own making, or delivered by the line. */
-	handover->ops->clear_unit_attentions(handover->user);
-	error = handover_conclude(handover);
-	if (error != NEXUS_OK) {
-		record->state = NEXUS_EXPORTED;
-		return error;
-	}
-	handover->ops->answer_held_busy(handover->user);
-	handover->ops->open_gate(handover->user);
-	return NEXUS_OK;
-}
-
-static enum nexus_error not_imported(struct handover *handover, const struct pr_keys *keys)
-{
-	const struct record_terms *out = &handover->record->out;
-
-	return handover_fail(
-		handover, NEXUS_ERROR_WRONG_STATE,
-		"the hand-over %s has not been imported: key 0x%llx (%s) is listed %u "
-		"times, as often as at Export or less, and nexus '%s' is registered still; Import "
-		"first, or Abort%s",
-		out->id, (unsigned long long)out->key, row_text(out), keys->matching,
-		handover->name,
-		out->row == 3 ? "" : " (force, when the Import is known to have succeeded)");
-}
-
-static enum nexus_error release_registered(struct handover *handover, bool force)
-{
-	struct record *record = handover->record;
-	const struct record_terms *out = &record->out;
-	struct pr_keys keys;
-	enum handover_wire wire;
-	enum nexus_error error;
-	bool registered;
-	uint32_t moved;
-
-	if (!handover->ops->read_keys(handover->user, out->key, &keys))
-		return handover_fail_lun(handover, "reading the LUN's keys");
-	if (keys.matching == 0)
-		return released(handover);
-	/* Nothing has happened since Export: no probe, which would make the line stale. */
-	if (keys.generation == out->generation && keys.matching == out->count &&
-	    (out->row == 3 || !force))
-		return not_imported(handover, &keys);
-	if (out->row == 3 || (keys.matching <= out->count && !force)) {
-		error = handover_probe(handover, RECORD_STEP_RELEASE_PROBE, out->key, &registered,
-				       &moved, &keys);
-		if (error != NEXUS_OK)
-			return error;
-		if (!registered)
-			return released(handover);
-		error = handover_conclude(handover);
-		if (error != NEXUS_OK)
-			return error;
-		return not_imported(handover, &keys);
-	}
-	if (out->row == 4 && keys.count == 1)
-		return handover_fail(
-			handover, NEXUS_ERROR_WRONG_STATE,
-			"nexus '%s' is the last registrant of a reservation that all "
-			"registrants hold: to unregister it would free the LUN for anybody; "
-			"Import first, or Abort",
-			handover->name);
-	error = handover_register(handover, RECORD_STEP_RELEASE_UNREGISTER, out->key, 0, &wire);
-	if (error != NEXUS_OK)
-		return error;
-	if (wire == HANDOVER_REFUSED)
-		return handover_fail_lun(handover, "unregistering at the source");
-	if (wire == HANDOVER_UNKNOWN) {
-		error = handover_probe(handover, RECORD_STEP_RELEASE_UNREGISTER, out->key,
-				       &registered, &moved, &keys);
-		if (error != NEXUS_OK)
-			return error;
-		if (registered)
-			return handover_fail_lun(handover, "unregistering at the source");
-	}
-	return released(handover);
-}
-
-enum nexus_error handover_release(struct handover *handover, const char *id, bool force)
-{
-	struct record *record = handover->record;
-
-	if (record->state == NEXUS_INCOMING)
-		return handover_fail(
-			handover, NEXUS_ERROR_WRONG_STATE,
-			"nexus '%s' is incoming: Release is for the source of a hand-over",
-			handover->name);
-	if (id[0] != '\0' && strcmp(id, record->out.id) != 0)
-		return handover_fail(handover, NEXUS_ERROR_WRONG_STATE,
-				     "nexus '%s' knows no hand-over %s (its last one is %s)",
-				     handover->name, id,
-				     record->out.id[0] != '\0' ? record->out.id : "none");
-	if (record->state == NEXUS_ACTIVE) {
-		/* Repeated: it was released. After an Abort the guest runs here. */
-		if (record->out.id[0] != '\0' && record->key == 0)
-			return NEXUS_OK;
-		return handover_fail(
-			handover, NEXUS_ERROR_WRONG_STATE,
-			"nexus '%s' is active, not exported: there is nothing to release",
-			handover->name);
-	}
-	if (record->out.row == 1)
-		return released(handover);
-	return release_registered(handover, force);
 }

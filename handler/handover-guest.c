@@ -171,9 +171,11 @@ static enum nexus_error settle_register(struct handover *handover, const struct 
 		if (error != NEXUS_OK)
 			return error;
 	}
-	*ret_stands = registered;
+	/* With the key as it was, nothing tells; and the LUN answers GOOD to a repetition. */
+	*ret_stands = registered && record->key != out->new_key;
 	if (registered) {
-		observe(record, out);
+		if (*ret_stands)
+			observe(record, out);
 		return NEXUS_OK;
 	}
 	if (record->key == 0 || record->key == out->new_key)

@@ -5,6 +5,9 @@
 
 #include "handover.h"
 
+/* record->in_moves: unknown. */
+#define HANDOVER_NEVER_EXACT (UINT32_MAX / 2)
+
 /* Sets the message and returns error. */
 enum nexus_error handover_fail(struct handover *handover, enum nexus_error error,
 			       const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -79,7 +82,7 @@ bool handover_same(const struct record_terms *terms, const struct state_line *li
 /* Design section 7, "Import is taken by"; line NULL: any. */
 enum nexus_error handover_check_state(struct handover *handover, const struct state_line *line,
 				      bool force);
-/* The line itself: LUN, age, a key that is another's too. */
+/* The line itself: LUN and age. */
 enum nexus_error handover_check_line(struct handover *handover, const struct state_line *line,
 				     bool force);
 /*
@@ -94,10 +97,37 @@ enum nexus_error handover_fail_key_shared(struct handover *handover,
 enum nexus_error handover_fail_stale(struct handover *handover, const struct record_terms *terms,
 				     const struct pr_keys *keys, uint32_t expected);
 
+/*
+ * Rows 2 to 4 of Import: NEXUS_OK: record->in's registration and reservation are here. old_key: what an older hand-over may have left
+ * registered here.
+ */
+enum nexus_error handover_import_registration(struct handover *handover,
+					      const struct state_line *line, uint64_t old_key);
+/* K stands here as far as an earlier call of this Import knows. *ret_done: that was all, or the error is final. */
+enum nexus_error handover_import_go_on(struct handover *handover, const struct state_line *line,
+				       bool *ret_done);
+/* Import has not succeeded and its REGISTER must not stay. Keeps error and its message, unless the undo itself fails. */
+enum nexus_error handover_import_undo(struct handover *handover, enum nexus_error error);
+
 enum nexus_error handover_abort_source(struct handover *handover, bool force);
 
-/* Undoes Import's or Abort's own REGISTER (key -> 0), unless this nexus may be the holder (design section 7, Undo). *ret_holds: it holds, and nothing was undone. */
+/*
+ * Release without its end: own registration of the hand-over exported is gone when this returns NEXUS_OK. The record is
+ * not saved.
+ */
+enum nexus_error handover_drop_exported(struct handover *handover, bool force);
+
+/*
+ * Undoes Import's or Abort's own REGISTER (key -> 0), unless this nexus may be the holder (design section 7, Undo). preempted: it has sent a PREEMPT
+ * that may have made it the holder, and a second nexus with key says nothing against that. *ret_holds: it holds, and nothing was undone.
+ */
 enum nexus_error handover_undo(struct handover *handover, enum record_step step, uint64_t key,
-			       uint8_t row, uint8_t type, bool *ret_holds);
+			       bool preempted, bool *ret_holds);
+
+/* A step that an earlier call left without an outcome comes before all else, as after a restart. */
+enum nexus_error handover_settle_first(struct handover *handover);
+/* The calls of these names once the step is settled. */
+enum nexus_error handover_release_now(struct handover *handover, bool force);
+enum nexus_error handover_forget_now(struct handover *handover, bool force);
 
 #endif

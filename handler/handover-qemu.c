@@ -34,7 +34,7 @@ static enum nexus_error runs_at_source(struct handover *handover)
 		if (error != NEXUS_OK)
 			return error;
 		/* K gone: fenced, which Abort finds out. Else it has to stand as at Export. */
-		if (view.keys.matching != 0 && (view.keys.matching != out->count ||
+		if (view.keys.matching != 0 && (view.keys.matching != handover->record->out_count ||
 						!reservation_as_exported(out, &view.reservation)))
 			return handover_fail(
 				handover, NEXUS_ERROR_WRONG_STATE,
@@ -43,8 +43,9 @@ static enum nexus_error runs_at_source(struct handover *handover)
 				" is listed %u times (%u at Export) and the reservation is "
 				"type %u, key 0x%" PRIx64 ": the guest may run at the destination; "
 				"Abort or Release by hand",
-				handover->name, out->key, view.keys.matching, out->count,
-				view.reservation.type, view.reservation.key);
+				handover->name, out->key, view.keys.matching,
+				handover->record->out_count, view.reservation.type,
+				view.reservation.key);
 	}
 	handover->automatic = true;
 	error = handover_abort_source(handover, false);
@@ -81,6 +82,15 @@ static enum nexus_error runs_at_destination(struct handover *handover)
 					 "the reservation back",
 					 handover->name);
 	}
+	if (keys.matching == 0) {
+		/* A fence, which the guest has to see. */
+		handover_set_fenced(record, record->in.key);
+		record->in_loaded = false;
+		error = handover_conclude(handover);
+		if (error == NEXUS_OK)
+			handover->ops->open_gate(handover->user);
+		return error;
+	}
 	handover_set_unregistered(record);
 	record->state = NEXUS_INCOMING;
 	record->in_loaded = record->in_done = false;
@@ -97,8 +107,10 @@ static enum nexus_error runs_at_destination(struct handover *handover)
 
 enum nexus_error handover_guest_runs(struct handover *handover)
 {
-	if (!handover_awaits_guest(handover->record))
-		return NEXUS_OK;
+	enum nexus_error error = handover_settle_first(handover);
+
+	if (error != NEXUS_OK || !handover_awaits_guest(handover->record))
+		return error;
 	return handover->record->state == NEXUS_EXPORTED ? runs_at_source(handover)
 							 : runs_at_destination(handover);
 }

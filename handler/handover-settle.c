@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum nexus_error handover_forget(struct handover *handover, bool force)
+enum nexus_error handover_forget_now(struct handover *handover, bool force)
 {
 	struct record *record = handover->record;
 	uint64_t key = record->in_registered ? record->in.key : record->key;
@@ -51,7 +51,8 @@ enum nexus_error handover_forget(struct handover *handover, bool force)
 	record->out = (struct record_terms){0};
 	record->in = (struct record_terms){0};
 	record->take_back = record->in_registered = record->in_done = false;
-	record->in_taken = record->in_loaded = record->in_kept = record->pending = false;
+	record->in_exact = record->in_kept = false;
+	record->in_taken = record->in_loaded = record->pending = false;
 	handover->ops->clear_unit_attentions(handover->user);
 	memset(record->transport_ids, 0, sizeof(record->transport_ids));
 	record->own_transport_id = false;
@@ -59,6 +60,13 @@ enum nexus_error handover_forget(struct handover *handover, bool force)
 	if (error == NEXUS_OK)
 		handover->ops->open_gate(handover->user);
 	return error;
+}
+
+enum nexus_error handover_forget(struct handover *handover, bool force)
+{
+	enum nexus_error error = handover_settle_first(handover);
+
+	return error != NEXUS_OK ? error : handover_forget_now(handover, force);
 }
 
 /* ---- at open ---- */
@@ -82,13 +90,15 @@ static enum nexus_error settle_import(struct handover *handover)
 	if (error != NEXUS_OK)
 		return error;
 	record->in_added = true;
-	if (!record->in_registered)
+	if (!record->in_registered) {
+		record->in_exact = record->in_kept = false;
 		record->in_moves = 0;
-	else if (step == RECORD_STEP_IMPORT_REGISTER && !standing_before(record))
+	} else if (step == RECORD_STEP_IMPORT_REGISTER && !standing_before(record)) {
 		record->in_moves = 2;
-	else
-		/* An unfinished REGISTER (K -> K) may have moved the generation or not: never exact again. */
-		record->in_moves = UINT32_MAX / 2;
+	} else {
+		/* An unfinished REGISTER (K -> K) may have moved the generation or not. */
+		record->in_moves = HANDOVER_NEVER_EXACT;
+	}
 	return handover_conclude(handover);
 }
 
@@ -104,17 +114,26 @@ static enum nexus_error settle_take_back(struct handover *handover)
 	return error != NEXUS_OK ? error : handover_conclude(handover);
 }
 
-static enum nexus_error settle_undo(struct handover *handover, uint64_t key,
-				    const struct record_terms *terms, bool *flag)
+static enum nexus_error settle_release(struct handover *handover)
 {
+	enum nexus_error error = handover_release_now(handover, true);
+
+	/* It cannot go now, and says so to the Release that comes next. */
+	return error == NEXUS_ERROR_WRONG_STATE ? handover_conclude(handover) : error;
+}
+
+static enum nexus_error settle_undo(struct handover *handover, uint64_t key, bool *flag)
+{
+	struct record *record = handover->record;
 	enum nexus_error error;
 	bool holds;
 
-	error = handover_undo(handover, handover->record->step, key, terms->row, terms->type,
-			      &holds);
+	error = handover_undo(handover, record->step, key,
+			      flag == &record->in_registered && record->in_exact, &holds);
 	if (error != NEXUS_OK)
 		return error;
 	*flag = holds;
+	record->in_exact = record->in_exact && record->in_registered;
 	return handover_conclude(handover);
 }
 
@@ -140,14 +159,14 @@ enum nexus_error handover_settle(struct handover *handover)
 		return settle_import(handover);
 	case RECORD_STEP_IMPORT_UNDO:
 	case RECORD_STEP_ABORT_UNREGISTER:
-		return settle_undo(handover, record->in.key, &record->in, &record->in_registered);
+		return settle_undo(handover, record->in.key, &record->in_registered);
 	case RECORD_STEP_RELEASE_UNREGISTER:
-		return handover_release(handover, record->out.id, true);
+		return settle_release(handover);
 	case RECORD_STEP_ABORT_REGISTER:
 	case RECORD_STEP_ABORT_TAKE_BACK:
 		return settle_take_back(handover);
 	case RECORD_STEP_ABORT_UNDO:
-		return settle_undo(handover, record->out.key, &record->out, &record->take_back);
+		return settle_undo(handover, record->out.key, &record->take_back);
 	case RECORD_STEP_PREPARE_REGISTER:
 	case RECORD_STEP_PREPARE_UNREGISTER:
 		return handover_settle_prepare(handover);
@@ -155,7 +174,7 @@ enum nexus_error handover_settle(struct handover *handover)
 	case RECORD_STEP_ABORT_MOVE:
 		return handover_settle_move(handover);
 	case RECORD_STEP_FORGET_UNREGISTER:
-		return handover_forget(handover, true);
+		return handover_forget_now(handover, true);
 	case RECORD_STEP_COUNT:
 		break;
 	}
@@ -194,14 +213,17 @@ static enum nexus_error prove_registration(struct handover *handover, uint64_t k
 	return error != NEXUS_OK ? error : handover_conclude(handover);
 }
 
-static void lose_registration(struct handover *handover, uint64_t key, bool *ret_fenced)
+/* elsewhere: key is registered on another nexus; it is nowhere after a fence. */
+static void lose_registration(struct handover *handover, uint64_t key, bool elsewhere,
+			      bool *ret_fenced)
 {
 	struct record *record = handover->record;
 
 	if (record->in_registered) {
-		record->in_registered = record->in_taken = record->in_kept = false;
+		record->in_registered = record->in_taken = false;
+		record->in_exact = record->in_kept = false;
 		record->in_moves = 0;
-	} else if (record->in_done && !record->in_ran && record->in.key == key) {
+	} else if (elsewhere && record->in_done && !record->in_ran && record->in.key == key) {
 		handover->ops->close_gate(handover->user);
 		handover_set_unregistered(record);
 		record->state = NEXUS_INCOMING;
@@ -220,8 +242,7 @@ static enum nexus_error drop_kept(struct handover *handover)
 	enum nexus_error error;
 	bool holds;
 
-	error = handover_undo(handover, RECORD_STEP_IMPORT_UNDO, record->in.key, record->in.row,
-			      record->in.type, &holds);
+	error = handover_undo(handover, RECORD_STEP_IMPORT_UNDO, record->in.key, false, &holds);
 	if (error != NEXUS_OK)
 		return error;
 	record->in_registered = holds;
@@ -265,7 +286,7 @@ enum nexus_error handover_resync(struct handover *handover, enum handover_doubt 
 			return error;
 	}
 	if (!registered)
-		lose_registration(handover, key, ret_fenced);
+		lose_registration(handover, key, view.keys.matching > 0, ret_fenced);
 	else if (!record->in_registered)
 		handover_note_holder(record, key, &view);
 	if (before.key == record->key && before.holder == record->holder &&

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 enum nexus_error handover_fail(struct handover *handover, enum nexus_error error,
 			       const char *format, ...)
@@ -38,13 +39,15 @@ enum nexus_error handover_save(struct handover *handover)
 
 static enum nexus_error begin_step(struct handover *handover, enum record_step step)
 {
+	enum record_step before = handover->record->step;
 	enum nexus_error error;
 
 	handover->ops->point(handover->user, step, HANDOVER_BEFORE_JOURNAL);
 	handover->record->step = step;
 	error = handover_save(handover);
 	if (error != NEXUS_OK) {
-		handover->record->step = RECORD_STEP_NONE;
+		/* As on disk: what was unfinished before still is. */
+		handover->record->step = before;
 		return error;
 	}
 	handover->ops->point(handover->user, step, HANDOVER_JOURNALLED);
@@ -90,8 +93,14 @@ enum nexus_error handover_move(struct handover *handover, enum record_step step,
 
 enum nexus_error handover_conclude(struct handover *handover)
 {
+	enum record_step step = handover->record->step;
+	enum nexus_error error;
+
 	handover->record->step = RECORD_STEP_NONE;
-	return handover_save(handover);
+	error = handover_save(handover);
+	if (error != NEXUS_OK)
+		handover->record->step = step;
+	return error;
 }
 
 enum nexus_error handover_register(struct handover *handover, enum record_step step, uint64_t key,
@@ -166,6 +175,7 @@ enum nexus_error handover_probe(struct handover *handover, enum record_step step
 	switch (wire) {
 	case HANDOVER_GOOD:
 		*ret_registered = true;
+		handover->record->proven = after.generation;
 		return NEXUS_OK;
 	case HANDOVER_CONFLICT:
 		*ret_registered = false;
@@ -179,6 +189,7 @@ enum nexus_error handover_probe(struct handover *handover, enum record_step step
 	 */
 	if (*ret_moved == 1 && after.matching > 0) {
 		*ret_registered = true;
+		handover->record->proven = after.generation;
 		return NEXUS_OK;
 	}
 	if (after.matching == 0) {
@@ -193,7 +204,7 @@ void handover_learn_transport_id(struct handover *handover, uint64_t key)
 	struct handover_registrants registrants;
 
 	if (!handover->ops->read_full_status(handover->user, key, &registrants) ||
-	    registrants.count != 1)
+	    registrants.count != 1 || registrants.generation != handover->record->generation)
 		return;
 	record_add_transport_id(handover->record, registrants.with_key[0].transport_id, true);
 	handover->record->relative_target_port = registrants.with_key[0].relative_target_port;
@@ -231,9 +242,40 @@ bool handover_gate_open(const struct record *record)
 	return record->state == NEXUS_ACTIVE && !record->in_loaded;
 }
 
-enum nexus_error handover_undo(struct handover *handover, enum record_step step, uint64_t key,
-			       uint8_t row, uint8_t type, bool *ret_holds)
+/* The reservation would be free, or might be, if this nexus unregistered key. */
+static bool may_hold(const struct handover_view *view, uint64_t key, bool preempted)
 {
+	if (!view->reservation.held)
+		return false;
+	if (pr_type_all_registrants(view->reservation.type))
+		return view->keys.count == 1;
+	return view->reservation.key == key && (view->keys.matching == 1 || preempted);
+}
+
+/* Where the LUN and a known TransportID tell: this nexus does not hold. */
+static bool holder_is_another(struct handover *handover, const struct handover_view *view,
+			      uint64_t key)
+{
+	const struct record *record = handover->record;
+	struct handover_registrants registrants;
+
+	if (!record->own_transport_id ||
+	    !handover->ops->read_full_status(handover->user, key, &registrants) ||
+	    registrants.generation != view->keys.generation)
+		return false;
+	for (size_t i = 0; i < registrants.count && i < HANDOVER_REGISTRANTS; i++)
+		if (registrants.with_key[i].holder)
+			return registrants.with_key[i].relative_target_port !=
+				       record->relative_target_port ||
+			       strcmp(registrants.with_key[i].transport_id,
+				      record->transport_ids[0]) != 0;
+	return false;
+}
+
+enum nexus_error handover_undo(struct handover *handover, enum record_step step, uint64_t key,
+			       bool preempted, bool *ret_holds)
+{
+	uint32_t proven = handover->record->proven;
 	struct handover_view view;
 	enum handover_wire wire;
 	enum nexus_error error;
@@ -247,15 +289,17 @@ enum nexus_error handover_undo(struct handover *handover, enum record_step step,
 		return error;
 	if (view.keys.matching == 0)
 		return handover_conclude(handover);
-	/* Types 7 and 8: the last registrant's going would free the reservation. */
-	if (view.reservation.held && pr_type_all_registrants(view.reservation.type) &&
-	    view.keys.count == 1) {
-		*ret_holds = true;
-		return NEXUS_OK;
-	}
-	if (row == 3 && handover_view_sole_holder(&view, key, type)) {
-		*ret_holds = true;
-		return NEXUS_OK;
+	if (may_hold(&view, key, preempted) &&
+	    (view.keys.matching == 1 || !holder_is_another(handover, &view, key))) {
+		registered = true;
+		/* A proof more would move the generation, from which the source tells who holds. */
+		if (view.keys.matching > 1 || view.keys.generation != proven) {
+			error = handover_probe(handover, step, key, &registered, &moved, &after);
+			if (error != NEXUS_OK)
+				return error;
+		}
+		*ret_holds = registered;
+		return handover_conclude(handover);
 	}
 	error = handover_register(handover, step, key, 0, &wire);
 	if (error != NEXUS_OK)
@@ -269,4 +313,9 @@ enum nexus_error handover_undo(struct handover *handover, enum record_step step,
 	if (registered)
 		return handover_fail_lun(handover, "taking back this nexus's own registration");
 	return handover_conclude(handover);
+}
+
+enum nexus_error handover_settle_first(struct handover *handover)
+{
+	return handover->record->step == RECORD_STEP_NONE ? NEXUS_OK : handover_settle(handover);
 }

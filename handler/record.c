@@ -99,18 +99,22 @@ bool record_format(const struct record *record, const struct unit_attentions *qu
 	fields_add_hex(&writer, "fenced-key", record->fenced_key);
 	fields_add_number(&writer, "scsi2", record->scsi2);
 	fields_add_number(&writer, "generation", record->generation);
+	fields_add_number(&writer, "proven", record->proven);
 	record_text_add_terms(&writer, "out-", &record->out);
+	fields_add_number(&writer, "out-least", record->out_count);
 	record_text_add_port(&writer, "out-destination", &record->out_destination);
 	record_text_add_port(&writer, "out-origin", &record->out_origin);
 	record_text_add_port(&writer, "in-origin", &record->in_origin);
 	fields_add_hex(&writer, "prepare-key", record->prepare_key);
 	fields_add_number(&writer, "out-saved", record->out_saved);
 	fields_add_number(&writer, "take-back", record->take_back);
+	fields_add_number(&writer, "take-back-sent", record->take_back_sent);
 	record_text_add_terms(&writer, "in-", &record->in);
 	fields_add_number(&writer, "in-registered", record->in_registered);
 	fields_add_number(&writer, "in-done", record->in_done);
 	fields_add_number(&writer, "in-loaded", record->in_loaded);
 	fields_add_number(&writer, "in-ran", record->in_ran);
+	fields_add_number(&writer, "in-exact", record->in_exact);
 	fields_add_number(&writer, "in-added", record->in_added);
 	fields_add_number(&writer, "in-register-due", record->in_register_due);
 	fields_add_number(&writer, "in-kept", record->in_kept);
@@ -172,7 +176,7 @@ bool record_parse(const char *text, struct record *ret_record, struct unit_atten
 	struct record record = {0};
 	struct unit_attentions queue = {0};
 	char name[32];
-	uint64_t type, generation, moves, port, kept_generation;
+	uint64_t type, generation, proven, out_count, moves, port, kept_generation;
 	int state, step;
 
 	if (!record_text_check(text, FILE_SEPARATOR, "state file", reason))
@@ -202,6 +206,9 @@ bool record_parse(const char *text, struct record *ret_record, struct unit_atten
 	    !record_text_get_number(text, FILE_SEPARATOR, "type", 8, &type, reason) ||
 	    !record_text_get_number(text, FILE_SEPARATOR, "generation", UINT32_MAX, &generation,
 				    reason) ||
+	    !record_text_get_number(text, FILE_SEPARATOR, "proven", UINT32_MAX, &proven, reason) ||
+	    !record_text_get_number(text, FILE_SEPARATOR, "out-least", UINT32_MAX, &out_count,
+				    reason) ||
 	    !record_text_get_number(text, FILE_SEPARATOR, "in-moves", UINT32_MAX, &moves, reason) ||
 	    !record_text_get_number(text, FILE_SEPARATOR, "target-port", UINT16_MAX, &port,
 				    reason) ||
@@ -217,6 +224,7 @@ bool record_parse(const char *text, struct record *ret_record, struct unit_atten
 				    &record.prepare_key, reason) ||
 	    !get_flag(text, "out-saved", &record.out_saved, reason) ||
 	    !get_flag(text, "take-back", &record.take_back, reason) ||
+	    !get_flag(text, "take-back-sent", &record.take_back_sent, reason) ||
 	    !get_flag(text, "in-registered", &record.in_registered, reason) ||
 	    !get_flag(text, "in-added", &record.in_added, reason) ||
 	    !get_flag(text, "in-register-due", &record.in_register_due, reason) ||
@@ -228,6 +236,7 @@ bool record_parse(const char *text, struct record *ret_record, struct unit_atten
 	    !get_flag(text, "in-done", &record.in_done, reason) ||
 	    !get_flag(text, "in-loaded", &record.in_loaded, reason) ||
 	    !get_flag(text, "in-ran", &record.in_ran, reason) ||
+	    !get_flag(text, "in-exact", &record.in_exact, reason) ||
 	    !get_flag(text, "own-nexus", &record.own_transport_id, reason) ||
 	    !record_text_get_terms(text, FILE_SEPARATOR, "out-", &record.out, reason) ||
 	    !record_text_get_terms(text, FILE_SEPARATOR, "in-", &record.in, reason) ||
@@ -236,6 +245,8 @@ bool record_parse(const char *text, struct record *ret_record, struct unit_atten
 		return false;
 	record.type = (uint8_t)type;
 	record.generation = (uint32_t)generation;
+	record.proven = (uint32_t)proven;
+	record.out_count = (uint32_t)out_count;
 	record.in_moves = (uint32_t)moves;
 	record.in_kept_generation = (uint32_t)kept_generation;
 	record.relative_target_port = (uint16_t)port;

@@ -95,20 +95,25 @@ struct record {
 	uint64_t fenced_key;
 	bool scsi2; /* the guest holds a SCSI-2 RESERVE */
 	uint32_t generation;
+	uint32_t proven; /* PRGENERATION at the last proof that this nexus is registered */
 
 	struct record_terms out; /* source: the hand-over exported, or the last one ended */
+	uint32_t
+		out_count; /* the least that K was listed at its Exports: later ones may count the destination */
 	struct record_port out_destination; /* Prepared, where REGISTER AND MOVE goes or went */
 	struct record_port out_origin;	    /* what this nexus itself was then */
-	bool out_saved; /* by QEMU, which will not say how the migration ended */
-	bool take_back; /* source: Abort has registered K again and is not done */
+	bool out_saved;	     /* by QEMU, which will not say how the migration ended */
+	bool take_back;	     /* source: Abort has registered K again and is not done */
+	bool take_back_sent; /* and may have taken the reservation with it */
 
 	struct record_terms in;	      /* destination: the hand-over imported, or being imported */
 	struct record_port in_origin; /* a moved hand-over: where it came from */
 	bool in_registered;	      /* K is registered here by Import, which is not done */
 	bool in_loaded;		      /* by QEMU, and the guest has not written yet */
 	bool in_done;		      /* Import has succeeded */
-	bool in_ran;		      /* the guest has written since that Import */
+	bool in_ran;	      /* the guest has written, or was exported, since that Import */
 	bool in_taken;	      /* not on disk: all is done on the LUN, the gate is not open yet */
+	bool in_exact;	      /* K was registered in time: from here on own registration decides */
 	bool in_added;	      /* K is listed once more than at Export: it did not stand here then */
 	bool in_register_due; /* QEMU's own migrate-pr above prmig will REGISTER (0 -> K) once */
 	bool in_kept;	      /* Import answered Stale and kept K (design section 7, Stale) */

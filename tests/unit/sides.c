@@ -5,6 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void happened(struct side *side, enum side_event event)
+{
+	if (side->every != NULL)
+		side->every(side, event);
+}
+
 static void execute(struct side *side, const uint8_t *cdb, const uint8_t *out, size_t out_len,
 		    uint8_t *in, size_t in_len, struct fake_result *ret)
 {
@@ -14,8 +20,10 @@ static void execute(struct side *side, const uint8_t *cdb, const uint8_t *out, s
 
 		if (side->budget > 0)
 			side->budget--;
+		happened(side, SIDE_SEND);
 		fake_lun_execute(side->lun, side->nexus, cdb, scsi_cdb_length(cdb), out, out_len,
 				 in, in_len, ret);
+		happened(side, SIDE_SENT);
 		if (ret->host_status != 0 || ret->status != SCSI_CHECK_CONDITION ||
 		    !scsi_sense_parse(ret->sense, ret->sense_len, &key, &asc_ascq) ||
 		    key != SCSI_UNIT_ATTENTION)
@@ -53,7 +61,11 @@ static enum handover_wire op_pr_out(void *user, const struct pr_out *out)
 	struct side *side = user;
 	uint8_t cdb[PR_CDB_LEN], list[PR_OUT_LIST_LEN];
 	struct fake_result result;
+	char step[64];
 
+	snprintf(step, sizeof(step), "\nstep=%s\n", record_step_name(side->record.step));
+	if (side->record.step == RECORD_STEP_NONE || strstr(side->disk, step) == NULL)
+		side->unjournalled++;
 	pr_out_build(out, cdb, list);
 	execute(side, cdb, list, sizeof(list), NULL, 0, &result);
 	snprintf(side->lun_error, sizeof(side->lun_error), "status %02x", result.status);
@@ -163,9 +175,11 @@ static bool op_save(void *user)
 {
 	struct side *side = user;
 
-	if (side->disk_full)
+	happened(side, SIDE_SAVE);
+	if (side->disk_full || !record_format(&side->record, &side->queue, side->disk))
 		return false;
-	return record_format(&side->record, &side->queue, side->disk);
+	happened(side, SIDE_SAVED);
+	return true;
 }
 
 static void op_point(void *user, enum record_step step, enum handover_moment moment)
@@ -173,6 +187,9 @@ static void op_point(void *user, enum record_step step, enum handover_moment mom
 	struct side *side = user;
 
 	side->points++;
+	side->step = step;
+	side->moment = moment;
+	happened(side, SIDE_POINT);
 	if (side->at == NULL || step != side->at_step || moment != side->at_moment)
 		return;
 	if (side->at_skip-- > 0)
@@ -330,11 +347,16 @@ enum nexus_error side_release(struct side *side, bool force)
 	return handover_release(&handover, "", force);
 }
 
-enum nexus_error side_abort(struct side *side, bool force)
+enum nexus_error side_abort_id(struct side *side, const char *id, bool force)
 {
 	struct handover handover = begin(side);
 
-	return handover_abort(&handover, "", force);
+	return handover_abort(&handover, id, force);
+}
+
+enum nexus_error side_abort(struct side *side, bool force)
+{
+	return side_abort_id(side, "", force);
 }
 
 enum nexus_error side_resync(struct side *side)

@@ -12,6 +12,9 @@
 #include "handover.h"
 #include "record.h"
 
+/* Where a side stands when side->every is called: closer together than the named points. */
+enum side_event { SIDE_POINT, SIDE_SEND, SIDE_SENT, SIDE_SAVE, SIDE_SAVED };
+
 struct side {
 	const char *name;
 	unsigned int nexus;
@@ -37,7 +40,11 @@ struct side {
 	enum handover_moment at_moment;
 	unsigned int at_skip;
 	void (*at)(struct side *side);
-	unsigned int points; /* how many points were passed */
+	unsigned int points;   /* how many points were passed */
+	enum record_step step; /* the last of them */
+	enum handover_moment moment;
+	void (*every)(struct side *side, enum side_event event);
+	unsigned int unjournalled; /* sent, and not on disk before: must stay 0 */
 	jmp_buf *killed;
 };
 
@@ -54,6 +61,8 @@ enum nexus_error side_import(struct side *side, const char *line);
 enum nexus_error side_check(struct side *side, const char *line);
 enum nexus_error side_release(struct side *side, bool force);
 enum nexus_error side_abort(struct side *side, bool force);
+/* Of one hand-over, by its id. */
+enum nexus_error side_abort_id(struct side *side, const char *id, bool force);
 enum nexus_error side_resync(struct side *side);
 /* A write-class command at the closed gate. */
 enum nexus_error side_guest_runs(struct side *side);

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unit/handover-world.h"
+
+#include <limits.h>
+const struct world_row world_rows[] = {
+	{"not registered", 1, 0, false},
+	{"registered", 2, 0, false},
+	{"registered, another holds type 5", 2, 5, false},
+	{"registered, another holds type 1", 2, 1, false},
+	{"holder, type 1", 3, 1, true},
+	{"holder, type 3", 3, 3, true},
+	{"holder, type 5", 3, 5, true},
+	{"holder, type 6", 3, 6, true},
+	{"all registrants, type 7", 4, 7, true},
+	{"all registrants, type 8", 4, 8, true},
+};
+const size_t world_row_count = sizeof(world_rows) / sizeof(world_rows[0]);
+
+const char *const world_kind_names[WORLD_KINDS] = {
+	[WORLD_STANDARD] = "standard",
+	[WORLD_LIO] = "lio",
+	[WORLD_TGT] = "tgt",
+	[WORLD_LIO_NO_APTPL_FOLDER] = "lio without its APTPL folder",
+	[WORLD_NO_STRANGER] = "nobody else registered",
+};
+
+const char *const world_op_names[WORLD_OPS] = {
+	[WORLD_EXPORT] = "Export",
+	[WORLD_EXPORT_AGAIN] = "Export again",
+	[WORLD_IMPORT] = "Import",
+	[WORLD_IMPORT_AGAIN] = "Import again",
+	[WORLD_IMPORT_LATER_LINE] = "Import of a later line",
+	[WORLD_IMPORT_BACK] = "Import back",
+	[WORLD_RELEASE] = "Release",
+	[WORLD_RELEASE_EARLY] = "Release before Import",
+	[WORLD_ABORT] = "Abort",
+	[WORLD_ABORT_REGISTERED] = "Abort, registered there",
+	[WORLD_ABORT_PREEMPTED] = "Abort, preempted there",
+	[WORLD_ABORT_IMPORTED] = "Abort, imported there",
+	[WORLD_ABORT_THERE_REGISTERED] = "Abort there, registered",
+	[WORLD_ABORT_THERE_PREEMPTED] = "Abort there, preempted",
+	[WORLD_ABORT_THERE] = "Abort there, imported",
+	[WORLD_ABORT_TAKE_BACK] = "Abort, take-back begun",
+	[WORLD_ABORT_THERE_TAKE_BACK] = "Abort there, take-back begun",
+};
+
+struct world world = {.act_at = UINT_MAX};
+
+static void every(struct side *side, enum side_event event);
+
+void world_set_up(const struct world_row *row, enum world_kind kind)
+{
+	static const struct fake_lun_config config = {.blocks = 8};
+	struct fake_quirks quirks = {0};
+
+	world = (struct world){.row = row, .kind = kind, .act_at = UINT_MAX};
+	world.lun = fake_lun_create(NULL, &config);
+	if (kind == WORLD_LIO || kind == WORLD_LIO_NO_APTPL_FOLDER)
+		fake_quirks_lio(&quirks);
+	if (kind == WORLD_TGT)
+		fake_quirks_tgt(&quirks);
+	fake_lun_set_quirks(world.lun, &quirks);
+	side_init(&world.source, world.lun, SOURCE, "vm1", NEXUS_ACTIVE);
+	side_init(&world.destination, world.lun, DESTINATION, "vm1", NEXUS_INCOMING);
+	if (kind != WORLD_NO_STRANGER)
+		side_stranger(world.lun, STRANGER, PR_OUT_REGISTER, 0, KEY_X, 0, false);
+	if (row->type != 0 && !row->source_holds)
+		side_stranger(world.lun, STRANGER, PR_OUT_RESERVE, KEY_X, 0, row->type, false);
+	if (row->row > 1)
+		side_guest(&world.source, PR_OUT_REGISTER, 0, KEY_S, 0);
+	if (row->source_holds)
+		side_guest(&world.source, PR_OUT_RESERVE, KEY_S, 0, row->type);
+	quirks.register_not_ready = kind == WORLD_LIO_NO_APTPL_FOLDER;
+	fake_lun_set_quirks(world.lun, &quirks);
+	fake_lun_reset_monitor(world.lun);
+	world.source.every = world.destination.every = every;
+	world.source.unjournalled = world.destination.unjournalled = 0;
+}
+
+void world_tear_down(void)
+{
+	fake_lun_detach(world.lun);
+	world.lun = NULL;
+}
+
+/* ---- events ---- */
+
+static void look_at_doors(void)
+{
+	struct fake_state state;
+
+	if (!world.source.gate_open || !world.destination.gate_open)
+		return;
+	fake_lun_get_state(world.lun, &state);
+	if (state.nexus[SOURCE].key == KEY_S && state.nexus[DESTINATION].key == KEY_S)
+		world.doors = true;
+}
+
+static void every(struct side *side, enum side_event event)
+{
+	look_at_doors();
+	if (world.act_at == UINT_MAX || world.events++ != world.act_at)
+		return;
+	world.act_at = UINT_MAX;
+	world.acted_step = side->step;
+	world.acted_moment = side->moment;
+	world.act(side, event);
+}
+
+void world_kill(struct side *side, enum side_event event)
+{
+	(void)event;
+	side_kill(side);
+}
+
+/* Kills the destination's Import, or the source's Abort, at a named point and starts it again. */
+static void interrupted(struct side *side, enum record_step step, enum handover_moment moment)
+{
+	jmp_buf killed;
+
+	side->at = side_kill;
+	side->at_step = step;
+	side->at_moment = moment;
+	side->at_skip = 0;
+	side->killed = &killed;
+	if (setjmp(killed) == 0) {
+		if (side == &world.destination)
+			side_import(side, world.line);
+		else
+			side_abort(side, false);
+	}
+	side->at = NULL;
+	side_restart(side);
+}
+
+/* ---- operations ---- */
+
+static void export_and_import(void)
+{
+	side_export(&world.source, world.line);
+	world.imported = side_import(&world.destination, world.line) == NEXUS_OK;
+}
+
+bool world_prepare(enum world_op op)
+{
+	struct side *s = &world.source, *d = &world.destination;
+	uint8_t row = world.row->row;
+
+	if (world.kind == WORLD_NO_STRANGER && world.row->type != 0 && !world.row->source_holds)
+		return false;
+	switch (op) {
+	case WORLD_EXPORT:
+		return true;
+	case WORLD_EXPORT_AGAIN:
+	case WORLD_IMPORT:
+	case WORLD_ABORT:
+		side_export(s, world.line);
+		return true;
+	case WORLD_IMPORT_AGAIN:
+	case WORLD_ABORT_PREEMPTED:
+	case WORLD_ABORT_THERE_PREEMPTED:
+		side_export(s, world.line);
+		interrupted(d, row == 3 ? RECORD_STEP_IMPORT_PREEMPT : RECORD_STEP_IMPORT_REGISTER,
+			    HANDOVER_ANSWERED);
+		return row > 2;
+	case WORLD_IMPORT_LATER_LINE:
+		side_export(s, world.line);
+		interrupted(d, RECORD_STEP_IMPORT_REGISTER, HANDOVER_ANSWERED);
+		side_export(s, world.line);
+		return row > 1;
+	case WORLD_ABORT_REGISTERED:
+	case WORLD_ABORT_THERE_REGISTERED:
+		side_export(s, world.line);
+		interrupted(d, RECORD_STEP_IMPORT_REGISTER, HANDOVER_ANSWERED);
+		return row > 1;
+	case WORLD_IMPORT_BACK:
+		export_and_import();
+		side_export(d, world.line);
+		return row > 1;
+	case WORLD_RELEASE:
+	case WORLD_ABORT_IMPORTED:
+	case WORLD_ABORT_THERE:
+		export_and_import();
+		return true;
+	case WORLD_RELEASE_EARLY:
+		side_export(s, world.line);
+		side_stranger(world.lun, STRANGER, PR_OUT_REGISTER, KEY_X, KEY_X, 0, false);
+		return row > 1;
+	case WORLD_ABORT_TAKE_BACK:
+	case WORLD_ABORT_THERE_TAKE_BACK:
+		export_and_import();
+		interrupted(s, RECORD_STEP_ABORT_REGISTER, HANDOVER_ANSWERED);
+		return row == 3;
+	case WORLD_OPS:
+		break;
+	}
+	return false;
+}
+
+struct side *world_side(enum world_op op)
+{
+	switch (op) {
+	case WORLD_IMPORT:
+	case WORLD_IMPORT_AGAIN:
+	case WORLD_IMPORT_LATER_LINE:
+	case WORLD_ABORT_THERE:
+	case WORLD_ABORT_THERE_REGISTERED:
+	case WORLD_ABORT_THERE_PREEMPTED:
+	case WORLD_ABORT_THERE_TAKE_BACK:
+		return &world.destination;
+	default:
+		return &world.source;
+	}
+}
+
+static enum nexus_error run(enum world_op op)
+{
+	struct side *side = world_side(op);
+	enum nexus_error error;
+
+	switch (op) {
+	case WORLD_EXPORT:
+	case WORLD_EXPORT_AGAIN:
+		return side_export(side, world.line);
+	case WORLD_IMPORT:
+	case WORLD_IMPORT_AGAIN:
+	case WORLD_IMPORT_LATER_LINE:
+	case WORLD_IMPORT_BACK:
+		error = side_import(side, world.line);
+		if (error == NEXUS_OK)
+			world.imported = op != WORLD_IMPORT_BACK;
+		return error;
+	case WORLD_RELEASE:
+	case WORLD_RELEASE_EARLY:
+		return side_release(side, false);
+	default:
+		return side_abort(side, false);
+	}
+}
+
+enum nexus_error world_run(enum world_op op, bool *ret_killed)
+{
+	volatile enum nexus_error error = NEXUS_OK;
+	struct side *side = world_side(op);
+	jmp_buf killed;
+
+	*ret_killed = false;
+	world.events = 0;
+	side->killed = &killed;
+	if (setjmp(killed) == 0)
+		error = run(op);
+	else
+		*ret_killed = true;
+	world.act_at = UINT_MAX;
+	return error;
+}
+
+/* ---- how it ends ---- */
+
+enum nexus_error world_forward(void)
+{
+	struct side *s = &world.source, *d = &world.destination;
+	enum nexus_error error = NEXUS_OK;
+
+	for (int i = 0; i < 6; i++) {
+		if (s->record.state == NEXUS_ACTIVE && !world.imported) {
+			error = side_export(s, world.line);
+			if (error != NEXUS_OK)
+				continue;
+		}
+		error = side_import(d, world.line);
+		if (error == NEXUS_OK) {
+			world.imported = true;
+			return side_release(s, true);
+		}
+		if (error == NEXUS_ERROR_STALE)
+			side_export(s, world.line);
+		else if (error == NEXUS_ERROR_WRONG_STATE)
+			side_abort(d, false);
+		else if (error == NEXUS_ERROR_FENCED || error == NEXUS_ERROR_KEY_SHARED)
+			break;
+	}
+	return error;
+}
+
+enum nexus_error world_back(void)
+{
+	struct side *s = &world.source, *d = &world.destination;
+	enum nexus_error error;
+
+	if (d->record.in.id[0] != '\0')
+		side_abort(d, false);
+	error = side_abort(s, false);
+	if (error == NEXUS_ERROR_WRONG_STATE) {
+		world.forced++;
+		error = side_abort(s, true);
+	}
+	if (d->record.in.id[0] != '\0')
+		side_abort(d, false);
+	world.imported = false;
+	return error;
+}

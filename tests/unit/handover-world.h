@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two hosts, a LUN and a stranger, for the tests of hand-overs that are interrupted: each operation can be run from a state that
+ * suits it, killed at its Nth event, and finished forwards or backwards as an orchestrator would.
+ */
+#ifndef PRMIG_TEST_HANDOVER_WORLD_H
+#define PRMIG_TEST_HANDOVER_WORLD_H
+
+#include "unit/sides.h"
+
+#define KEY_S 0x5151u
+#define KEY_X 0x7878u
+enum { SOURCE, DESTINATION, STRANGER, NEWCOMER };
+
+struct world_row {
+	const char *name;
+	uint8_t row;  /* of design section 7's table */
+	uint8_t type; /* of the reservation; 0: none */
+	bool source_holds;
+};
+
+extern const struct world_row world_rows[];
+extern const size_t world_row_count;
+
+enum world_kind {
+	WORLD_STANDARD,
+	WORLD_LIO,
+	WORLD_TGT,
+	WORLD_LIO_NO_APTPL_FOLDER,
+	WORLD_NO_STRANGER, /* standard, and nobody else is registered */
+	WORLD_KINDS,
+};
+
+enum world_op {
+	WORLD_EXPORT,
+	WORLD_EXPORT_AGAIN,
+	WORLD_IMPORT,
+	WORLD_IMPORT_AGAIN,	 /* after a kill behind Import's last command */
+	WORLD_IMPORT_LATER_LINE, /* Export again between a killed Import and this one */
+	WORLD_IMPORT_BACK,	 /* onto the source, which is exported still */
+	WORLD_RELEASE,
+	WORLD_RELEASE_EARLY, /* before Import; something else moved the generation */
+	WORLD_ABORT,
+	WORLD_ABORT_REGISTERED, /* Import was killed behind its REGISTER */
+	WORLD_ABORT_PREEMPTED,	/* Import was killed behind its PREEMPT */
+	WORLD_ABORT_IMPORTED,
+	WORLD_ABORT_THERE_REGISTERED,
+	WORLD_ABORT_THERE_PREEMPTED,
+	WORLD_ABORT_THERE,     /* after Import */
+	WORLD_ABORT_TAKE_BACK, /* Abort was killed behind its own REGISTER, row 3 */
+	WORLD_ABORT_THERE_TAKE_BACK,
+	WORLD_OPS,
+};
+
+extern const char *const world_op_names[WORLD_OPS];
+extern const char *const world_kind_names[WORLD_KINDS];
+
+struct world {
+	const struct world_row *row;
+	enum world_kind kind;
+	struct fake_lun *lun;
+	struct side source, destination;
+	char line[NEXUS_STATE_LINE_MAX];
+	bool imported;	     /* Import has answered success, and no Abort has undone it */
+	bool doors;	     /* two gates were open, each with a key on the LUN */
+	unsigned int forced; /* Aborts that needed force */
+	unsigned int events; /* of the operation, so far */
+	unsigned int act_at; /* the event at which act is called; UINT_MAX: never */
+	void (*act)(struct side *side, enum side_event event);
+	enum record_step acted_step; /* the last point before that */
+	enum handover_moment acted_moment;
+};
+
+extern struct world world;
+
+void world_set_up(const struct world_row *row, enum world_kind kind);
+void world_tear_down(void);
+/* Brings the world to where op can run. False: it makes no sense in this row. */
+bool world_prepare(enum world_op op);
+struct side *world_side(enum world_op op);
+/* Runs op; world.act is called at its event world.act_at. *ret_killed: the side died, and has not been started again. */
+enum nexus_error world_run(enum world_op op, bool *ret_killed);
+/* For world.act. */
+void world_kill(struct side *side, enum side_event event);
+
+/* As an orchestrator that goes on: Import again, Export again where that is asked for, Release. The last error. */
+enum nexus_error world_forward(void);
+/* As one that gives up: Abort there, here, there. */
+enum nexus_error world_back(void);
+
+#endif
