@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,6 +34,19 @@ static const char config_text[] =
 	"<allow send_requested_reply=\"true\" send_type=\"error\"/>"
 	"<allow receive_type=\"method_call\"/><allow receive_type=\"method_return\"/>"
 	"<allow receive_type=\"error\"/><allow receive_type=\"signal\"/></policy></busconfig>\n";
+
+static bool accepts(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool connected;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	connected = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+	if (fd >= 0)
+		close(fd);
+	return connected;
+}
 
 struct bus *bus_start(const char *root)
 {
@@ -63,7 +78,8 @@ struct bus *bus_start(const char *root)
 		_exit(127);
 	}
 	for (tries = 0; tries < START_TRIES; tries++) {
-		if (access(bus->socket, F_OK) == 0)
+		/* The socket is there before it listens. */
+		if (accepts(bus->socket))
 			return bus;
 		usleep(TRY_US);
 	}

@@ -4,6 +4,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <glib/gstdio.h>
@@ -73,20 +76,40 @@ void fixture_prepare(void)
 	g_setenv("DBUS_SYSTEM_BUS_ADDRESS", address, TRUE);
 }
 
+static void end_with_parent(void *unused)
+{
+	(void)unused;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+static bool accepts(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool connected;
+
+	g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
+	connected = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+	if (fd >= 0)
+		close(fd);
+	return connected;
+}
+
 void fixture_start_bus(void)
 {
 	g_autofree char *option = g_strdup_printf("--config-file=%s/bus.conf", directory);
-	g_autofree char *socket = g_build_filename(directory, "bus", NULL);
+	g_autofree char *path = g_build_filename(directory, "bus", NULL);
 	char *argv[] = {"dbus-daemon", "--nofork", option, NULL};
 	int i;
 
-	g_unlink(socket);
-	if (!g_spawn_async(NULL, argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, NULL,
-			   NULL, &bus_pid, NULL)) {
+	g_unlink(path);
+	if (!g_spawn_async(NULL, argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD,
+			   end_with_parent, NULL, &bus_pid, NULL)) {
 		fprintf(stderr, "dbus-daemon is not there\n");
 		exit(1);
 	}
-	for (i = 0; i < 500 && !g_file_test(socket, G_FILE_TEST_EXISTS); i++)
+	/* The socket is there before it listens. */
+	for (i = 0; i < 1000 && !accepts(path); i++)
 		g_usleep(10000);
 }
 
