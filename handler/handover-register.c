@@ -101,7 +101,7 @@ static bool view_holds(const struct handover_view *view, const struct record_ter
 
 /*
  * After a PREEMPT, whatever its status: who holds? What READ KEYS and READ RESERVATION show is another's where this nexus has lost K in between; so
- * without GOOD it counts only when a proof of registration comes after it.
+ * it counts only where the generation says that nothing has come between, or a proof of registration after it.
  */
 static enum nexus_error after_preempt(struct handover *handover, enum handover_wire wire)
 {
@@ -116,7 +116,8 @@ static enum nexus_error after_preempt(struct handover *handover, enum handover_w
 	error = handover_look(handover, terms->key, &view);
 	if (error != NEXUS_OK)
 		return error;
-	if (wire == HANDOVER_GOOD && handover_view_sole_holder(&view, terms->key, terms->type)) {
+	if (wire == HANDOVER_GOOD && handover_view_sole_holder(&view, terms->key, terms->type) &&
+	    view.keys.generation == terms->generation + record->in_moves + 1) {
 		record->proven = view.keys.generation;
 		return handover_conclude(handover);
 	}

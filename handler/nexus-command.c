@@ -95,8 +95,9 @@ void nexus_watch_result(struct nexus *nexus, const struct lun_result *result, bo
 	    key == SCSI_UNIT_ATTENTION) {
 		if (asc_ascq >> 8 == 0x2a || asc_ascq >> 8 == 0x29)
 			resync = true;
+		/* A power loss takes away what a unit attention would have told. */
 		if (asc_ascq == SCSI_ASC_REGISTRATIONS_PREEMPTED ||
-		    asc_ascq == SCSI_ASC_RESERVATIONS_PREEMPTED)
+		    asc_ascq == SCSI_ASC_RESERVATIONS_PREEMPTED || asc_ascq >> 8 == 0x29)
 			nexus->doubt = HANDOVER_DOUBT_TOLD;
 		/* prmig's own command met it, or one that came before the guest did. */
 		if (!guest || !nexus->gate_open)

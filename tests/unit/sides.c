@@ -29,7 +29,7 @@ static void execute(struct side *side, const uint8_t *cdb, const uint8_t *out, s
 		    key != SCSI_UNIT_ATTENTION)
 			return;
 		if (asc_ascq == SCSI_ASC_REGISTRATIONS_PREEMPTED ||
-		    asc_ascq == SCSI_ASC_RESERVATIONS_PREEMPTED)
+		    asc_ascq == SCSI_ASC_RESERVATIONS_PREEMPTED || asc_ascq >> 8 == 0x29)
 			side->told = true;
 		if (asc_ascq >> 8 == 0x29)
 			side->reset_seen = true;
