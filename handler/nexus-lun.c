@@ -12,7 +12,7 @@
 #include "points.h"
 #include "store.h"
 
-#define OWN_TIMEOUT_MS 10000
+#define OWN_TIMEOUT_MS 7000
 #define BUSY_PAUSE_MS 50
 #define STATUS_BYTES 32760 /* READ KEYS and READ FULL STATUS: 4,094 keys */
 

@@ -355,6 +355,39 @@ void *nexus_thread(void *user)
 	return NULL;
 }
 
+/* Calls that have not begun when their time is up: a command of the guest, or an earlier call, is still at the LUN. */
+static void expire_calls(struct nexus *nexus, uint64_t now_ms)
+{
+	struct nexus_job *expired = NULL, **at, *job;
+
+	pthread_mutex_lock(&nexus->lock);
+	for (at = &nexus->queue.head; (job = *at) != NULL;) {
+		if (!job->is_call ||
+		    container_of(job, struct nexus_call, job)->deadline_ms > now_ms) {
+			at = &job->next;
+			continue;
+		}
+		*at = job->next;
+		job->next = expired;
+		expired = job;
+	}
+	nexus->queue.tail = at;
+	pthread_mutex_unlock(&nexus->lock);
+	while ((job = expired) != NULL) {
+		struct nexus_call *call = container_of(job, struct nexus_call, job);
+
+		expired = job->next;
+		call->reply.error = NEXUS_ERROR_TIMEOUT;
+		snprintf(call->reply.message, sizeof(call->reply.message),
+			 "nexus '%s' was busy for the whole time of this call: an earlier command "
+			 "is still at the "
+			 "LUN; nothing was done, call again",
+			 nexus->config.name);
+		call->done(call->user, &call->reply);
+		free(call);
+	}
+}
+
 /* Clock thread. */
 void nexus_tick(struct nexus *nexus, uint64_t now_ms, unsigned int resync_interval_ms)
 {
@@ -362,6 +395,7 @@ void nexus_tick(struct nexus *nexus, uint64_t now_ms, unsigned int resync_interv
 
 	bool connected = lun_is_connected(nexus->lun);
 
+	expire_calls(nexus, now_ms);
 	if (now_ms >= hold_ms)
 		nexus_held_busy(nexus, now_ms - hold_ms);
 	pthread_mutex_lock(&nexus->lock);

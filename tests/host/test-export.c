@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fake-lun.h"
@@ -128,6 +129,40 @@ static void test_export_under_load(void)
 	CHECK_INT(writes_at_lun(), writers.good);
 }
 
+static void *register_again(void *unused)
+{
+	struct machine_io io = {.name = "vm1",
+				.cdb = {PR_OUT, [8] = 24},
+				.direction = HOST_OUT,
+				.data_len = 24,
+				.data = {[7] = 0x77, [15] = 0x77}};
+
+	(void)unused;
+	machine_execute(machine, &io);
+	return NULL;
+}
+
+/* The guest's own command hangs at the LUN: who calls meanwhile is told so in time. */
+static void test_call_behind_a_slow_lun(void)
+{
+	struct fake_fault slow = fake_fault(0, PR_OUT, 0);
+	struct timespec begin, end;
+	struct bus_reply reply;
+	pthread_t guest;
+
+	slow.delay_before_ms = 12000;
+	fake_lun_add_fault(lun, &slow);
+	pthread_create(&guest, NULL, register_again, NULL);
+	usleep(500000);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	CHECK(!machine_bus_call(machine, "vm1", "Resync", NULL, NULL, &reply));
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	CHECK_STR(reply.error, "Timeout");
+	CHECK(end.tv_sec - begin.tv_sec < 12);
+	pthread_join(guest, NULL);
+	CHECK(machine_bus_call(machine, "vm1", "Resync", NULL, NULL, &reply));
+}
+
 int main(int argc, char **argv)
 {
 	const char *paths[] = {lun_path};
@@ -140,6 +175,7 @@ int main(int argc, char **argv)
 	    !register_key())
 		return 1;
 	CHECK_RUN(test_export_under_load);
+	CHECK_RUN(test_call_behind_a_slow_lun);
 	if (!machine_stop(machine))
 		printf("the machine did not stop in order\n");
 	machine_free(machine);
