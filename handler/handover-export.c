@@ -230,6 +230,11 @@ enum nexus_error handover_export(struct handover *handover, const char *destinat
 			"commands of the guest are still at the LUN after the time that Export "
 			"has: the guest goes on; call again when the LUN answers");
 	}
+	if (again && record->take_back) {
+		error = handover_drop_take_back(handover);
+		if (error != NEXUS_OK)
+			return error;
+	}
 	error = again && record->out.moved ? moved_terms(handover, &terms)
 					   : find_terms(handover, &terms);
 	if (error != NEXUS_OK)

@@ -124,6 +124,12 @@ enum nexus_error handover_drop_exported(struct handover *handover, bool force);
 enum nexus_error handover_undo(struct handover *handover, enum record_step step, uint64_t key,
 			       bool preempted, bool *ret_holds);
 
+/*
+ * Export again with a take-back unfinished: K alone, and not holding, is what the take-back itself registered, after another initiator
+ * had removed the guest's. It goes, and the nexus is fenced.
+ */
+enum nexus_error handover_drop_take_back(struct handover *handover);
+
 /* A step that an earlier call left without an outcome comes before all else, as after a restart. */
 enum nexus_error handover_settle_first(struct handover *handover);
 /* The calls of these names once the step is settled. */

@@ -183,6 +183,32 @@ static enum nexus_error finish_take_back(struct handover *handover, bool force)
 	return holds ? handover_reopened(handover) : handover_fenced_at_source(handover);
 }
 
+enum nexus_error handover_drop_take_back(struct handover *handover)
+{
+	struct record *record = handover->record;
+	const struct record_terms *out = &record->out;
+	struct handover_view view;
+	enum nexus_error error;
+	bool holds;
+
+	error = handover_look(handover, out->key, &view);
+	if (error != NEXUS_OK || view.keys.matching > 1 ||
+	    handover_view_sole_holder(&view, out->key, out->type))
+		return error;
+	error = handover_undo(handover, RECORD_STEP_ABORT_UNDO, out->key, false, &holds);
+	if (error != NEXUS_OK || holds)
+		return error;
+	record->take_back = false;
+	error = handover_look(handover, out->key, &view);
+	if (error != NEXUS_OK)
+		return error;
+	if (view.keys.matching == 0) {
+		handover_set_fenced(record, out->key);
+		handover->ops->add_unit_attention(handover->user, SCSI_ASC_REGISTRATIONS_PREEMPTED);
+	}
+	return handover_conclude(handover);
+}
+
 /* Row 3, and this nexus is not registered: the destination holds, or a peer has fenced. */
 static enum nexus_error take_back(struct handover *handover, bool force)
 {
