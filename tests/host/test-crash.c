@@ -330,9 +330,9 @@ static void kill_at_each_point(unsigned int side, bool full)
 		if (!full && tried(points[side][i]))
 			continue;
 		points_tried++;
-		if (full || points_tried % 2)
+		if (full || story->fenced || points_tried % 2)
 			run(side, point, FINISH_IMPORT);
-		if (full || points_tried % 2 == 0)
+		if (full || story->fenced || points_tried % 2 == 0)
 			run(side, point, FINISH_ABORT);
 	}
 }
