@@ -37,9 +37,9 @@ void nexus_publish(struct nexus *nexus)
 {
 	const struct record *record = &nexus->record;
 	struct nexus_info info;
-	/* The later one: Export forgets the hand-over that the guest came by. */
-	bool out = record->state == NEXUS_EXPORTED || record->in.id[0] == '\0';
-	const char *id = out ? record->out.id : record->in.id;
+	/* The later one: Export ends the hand-over that the guest came by, whose id stays in the record. */
+	bool in = record->state == NEXUS_INCOMING || record->in_done || record->in_registered;
+	const char *id = in && record->state != NEXUS_EXPORTED ? record->in.id : record->out.id;
 
 	memset(&info, 0, sizeof(info));
 	info.state = record->state;
