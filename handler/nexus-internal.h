@@ -96,7 +96,11 @@ struct nexus {
 
 uint64_t nexus_now_ms(void);
 
-/* nexus.c: the observer, told without a lock. */
+/* nexus-registry.c */
+bool nexus_registry_has(const char *name);
+void nexus_registry_add(struct nexus *nexus);
+void nexus_registry_remove(struct nexus *nexus);
+/* What others see of it now; tells the observer, without a lock. */
 void nexus_publish(struct nexus *nexus);
 void nexus_notify_fenced(struct nexus *nexus, bool fenced, uint64_t key);
 
@@ -120,12 +124,26 @@ void nexus_watch_result(struct nexus *nexus, const struct lun_result *result, bo
 /* nexus-pr.c: guest commands that run on the nexus's own thread. */
 void nexus_run_request(struct nexus *nexus, struct nexus_request *request);
 
-/* nexus-lun.c: prmig's own commands, and the world as the hand-over sees it. */
+/* nexus-lun.c: handover_ops that are commands to the LUN; user is the nexus. */
+enum handover_wire nexus_lun_pr_out(void *user, const struct pr_out *out);
+enum handover_wire nexus_lun_pr_move(void *user, const struct pr_move *move);
+bool nexus_lun_read_keys(void *user, uint64_t key, struct pr_keys *ret_keys);
+bool nexus_lun_read_reservation(void *user, struct pr_reservation *ret_reservation);
+bool nexus_lun_read_capabilities(void *user, struct pr_capabilities *ret_capabilities);
+bool nexus_lun_read_full_status(void *user, uint64_t key, struct handover_registrants *ret);
+/* nexus-world.c */
 void nexus_handover(struct nexus *nexus, struct handover *ret_handover);
+/* nexus-lun.c: prmig's own commands. */
 /* Sends cdb and waits; unit attentions are queued for the guest and the command is sent again, BUSY is waited for. data: the nexus's or the caller's. */
 void nexus_execute(struct nexus *nexus, const uint8_t *cdb, enum scsi_direction direction,
 		   uint8_t *data, size_t len, struct lun_result *ret_result);
 enum handover_wire nexus_wire(const struct lun_result *result);
+
+/* nexus-connect.c */
+/* Connects, or again; settles; opens the gate where the state says so. Commands may go to the LUN when it succeeds. */
+void nexus_connect(struct nexus *nexus);
+/* Whether kernel and backstore are as they must be, into port_failure. */
+void nexus_check_port(struct nexus *nexus);
 
 /* nexus-thread.c */
 void *nexus_thread(void *nexus);

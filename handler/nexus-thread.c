@@ -9,143 +9,8 @@
 #include <string.h>
 
 #include "log.h"
-#include "store.h"
 
 #define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
-
-static void set_failure(struct nexus *nexus, const char *failure)
-{
-	if (strcmp(nexus->failure, failure) == 0)
-		return;
-	if (failure[0] != '\0')
-		log_error("nexus '%s': %s", nexus->config.name, failure);
-	else
-		log_info("nexus '%s': well again", nexus->config.name);
-	snprintf(nexus->failure, sizeof(nexus->failure), "%s", failure);
-	nexus_publish(nexus);
-}
-
-static void check_port(struct nexus *nexus)
-{
-	char reason[LUN_REASON_MAX] = "";
-
-	if (nexus->ops->check(nexus->port, reason))
-		reason[0] = '\0';
-	if (strcmp(nexus->port_failure, reason) == 0)
-		return;
-	if (reason[0] != '\0')
-		log_error("nexus '%s': %s", nexus->config.name, reason);
-	snprintf(nexus->port_failure, sizeof(nexus->port_failure), "%s", reason);
-	nexus_publish(nexus);
-}
-
-/* ---- connecting ---- */
-
-/* Another LUN than the state on disk is of: a backstore of that name was made anew. */
-static void forget_other_lun(struct nexus *nexus, const char *designator)
-{
-	log_warning("nexus '%s': the state on disk is of LUN %s, and the backstore is on LUN %s: "
-		    "the old state is "
-		    "set aside, and this is taken for a new nexus",
-		    nexus->config.name, nexus->record.lun, designator);
-	store_set_aside(nexus->config.name);
-	nexus->record = (struct record){.state = nexus->config.cfg.incoming ? NEXUS_INCOMING
-									    : NEXUS_ACTIVE};
-	nexus->known = false;
-}
-
-static bool settle(struct nexus *nexus)
-{
-	struct handover handover;
-	enum nexus_error error;
-	bool fenced = false;
-	uint64_t key = nexus->record.key;
-
-	nexus_handover(nexus, &handover);
-	error = handover_settle(&handover);
-	if (error == NEXUS_OK)
-		error = handover_guest_settle(&handover, false);
-	if (error == NEXUS_OK)
-		error = handover_resync(&handover, HANDOVER_DOUBT_NONE, &fenced);
-	if (fenced)
-		nexus_notify_fenced(nexus, true, key);
-	if (error == NEXUS_OK)
-		return true;
-	set_failure(nexus, handover.message);
-	return false;
-}
-
-/* True: commands may go to the LUN. */
-static bool bring_up(struct nexus *nexus)
-{
-	struct lun_identity identity = {0};
-	char reason[LUN_REASON_MAX] = "";
-	struct handover handover;
-
-	nexus->deadline_ms = nexus_now_ms() + NEXUS_CALL_MS;
-	if (!lun_connect(nexus->lun, &identity, reason)) {
-		set_failure(nexus, reason);
-		return false;
-	}
-	for (size_t i = 0; i < identity.unit_attention_count; i++) {
-		uint16_t asc_ascq;
-		uint8_t key;
-
-		if (scsi_sense_parse(identity.unit_attentions[i].sense,
-				     identity.unit_attentions[i].sense_len, &key, &asc_ascq))
-			nexus_add_unit_attention(nexus, asc_ascq);
-	}
-	if (nexus->known && nexus->record.lun[0] != '\0' &&
-	    strcmp(nexus->record.lun, identity.designator) != 0) {
-		if (nexus->first_connect_done) {
-			snprintf(reason, sizeof(reason),
-				 "%.100s is LUN %.120s now, and was LUN %.120s: nothing is sent to "
-				 "it",
-				 identity.device, identity.designator, nexus->record.lun);
-			set_failure(nexus, reason);
-			return false;
-		}
-		forget_other_lun(nexus, identity.designator);
-	}
-	pthread_mutex_lock(&nexus->lock);
-	nexus->identity = identity;
-	pthread_mutex_unlock(&nexus->lock);
-	nexus->ops->identified(nexus->port, &identity);
-	check_port(nexus);
-	snprintf(nexus->record.lun, sizeof(nexus->record.lun), "%s", identity.designator);
-	snprintf(nexus->record.group, sizeof(nexus->record.group), "%s", nexus->config.cfg.group);
-	/* A new nexus that will be refused leaves nothing behind by which it would be known next time. */
-	if (!nexus->known && nexus->port_failure[0] != '\0')
-		return true;
-	if (nexus->config.cfg.migrate_pr && !settle(nexus))
-		return false;
-	nexus_handover(nexus, &handover);
-	if (!handover.ops->save(handover.user)) {
-		set_failure(nexus, "the state cannot be written to disk: see the log");
-		return false;
-	}
-	nexus->known = true;
-	set_failure(nexus, "");
-	return true;
-}
-
-static void connect_now(struct nexus *nexus)
-{
-	bool up = bring_up(nexus), open;
-
-	pthread_mutex_lock(&nexus->lock);
-	nexus->ready = up;
-	nexus->first_connect_done = true;
-	nexus->connect_wanted = false;
-	nexus->connect_tried_ms = nexus->resync_done_ms = nexus_now_ms();
-	open = handover_gate_open(&nexus->record) && !nexus->gate_open;
-	nexus->first_write_matters = nexus->record.in_done && !nexus->record.in_ran;
-	pthread_cond_broadcast(&nexus->idle);
-	pthread_mutex_unlock(&nexus->lock);
-	if (open)
-		nexus_gate_open(nexus);
-	nexus_publish(nexus);
-}
 
 /* ---- calls ---- */
 
@@ -182,7 +47,7 @@ static enum nexus_error run_method(struct nexus *nexus, struct nexus_call *call)
 	}
 	if (call->method != NEXUS_RESYNC && call->method != NEXUS_RELEASE &&
 	    call->method != NEXUS_FORGET) {
-		check_port(nexus);
+		nexus_check_port(nexus);
 		if (nexus->port_failure[0] != '\0') {
 			snprintf(nexus->message, sizeof(nexus->message), "%s", nexus->port_failure);
 			return NEXUS_ERROR_UNSUPPORTED;
@@ -209,7 +74,7 @@ static enum nexus_error run_method(struct nexus *nexus, struct nexus_call *call)
 	case NEXUS_SAVER_GONE:
 		return handover_saver_gone(&handover);
 	case NEXUS_RESYNC:
-		check_port(nexus);
+		nexus_check_port(nexus);
 		resync(nexus, &handover, &error);
 		return error;
 	}
@@ -313,7 +178,7 @@ void *nexus_thread(void *user)
 			break;
 		if (!nexus->stop && nexus->connect_wanted) {
 			pthread_mutex_unlock(&nexus->lock);
-			connect_now(nexus);
+			nexus_connect(nexus);
 			pthread_mutex_lock(&nexus->lock);
 			continue;
 		}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The world as the hand-over sees it (struct handover_ops), on the nexus's own thread. */
+#include "nexus-internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "log.h"
+#include "points.h"
+#include "store.h"
+
+static const char *op_lun_error(void *user)
+{
+	struct nexus *nexus = user;
+
+	return nexus->lun_error;
+}
+
+static bool op_reset_seen(void *user)
+{
+	struct nexus *nexus = user;
+	bool seen = nexus->reset_seen;
+
+	nexus->reset_seen = false;
+	return seen;
+}
+
+static void op_add_unit_attention(void *user, uint16_t asc_ascq)
+{
+	struct nexus *nexus = user;
+
+	pthread_mutex_lock(&nexus->lock);
+	unit_attentions_add(&nexus->unit_attentions, asc_ascq);
+	pthread_mutex_unlock(&nexus->lock);
+}
+
+static void op_clear_unit_attentions(void *user)
+{
+	struct nexus *nexus = user;
+
+	pthread_mutex_lock(&nexus->lock);
+	nexus->unit_attentions.count = 0;
+	pthread_mutex_unlock(&nexus->lock);
+}
+
+static bool op_format_line(void *user, char *ret_line)
+{
+	struct nexus *nexus = user;
+	struct unit_attentions queue;
+
+	pthread_mutex_lock(&nexus->lock);
+	queue = nexus->unit_attentions;
+	pthread_mutex_unlock(&nexus->lock);
+	return state_line_format(&nexus->record, &queue, nexus->config.name, ret_line);
+}
+
+static bool op_save(void *user)
+{
+	struct nexus *nexus = user;
+	struct unit_attentions queue;
+	char text[RECORD_TEXT_MAX];
+	int result;
+
+	pthread_mutex_lock(&nexus->lock);
+	queue = nexus->unit_attentions;
+	pthread_mutex_unlock(&nexus->lock);
+	result = record_format(&nexus->record, &queue, text) ? store_write(nexus->config.name, text)
+							     : -EMSGSIZE;
+	nexus_publish(nexus);
+	if (result == 0)
+		return true;
+	snprintf(nexus->lun_error, sizeof(nexus->lun_error), "%s", strerror(-result));
+	log_error("nexus '%s': state not written to disk: %s", nexus->config.name,
+		  strerror(-result));
+	return false;
+}
+
+static void op_point(void *user, enum record_step step, enum handover_moment moment)
+{
+	(void)user;
+#ifdef PRMIG_POINTS
+	points_reach(step, moment);
+#else
+	(void)step;
+	(void)moment;
+#endif
+}
+
+static void op_close_gate(void *user)
+{
+	nexus_gate_close(user);
+}
+
+static void op_open_gate(void *user)
+{
+	struct nexus *nexus = user;
+
+	pthread_mutex_lock(&nexus->lock);
+	nexus->written = false;
+	nexus->first_write_matters = nexus->record.in_done && !nexus->record.in_ran;
+	pthread_mutex_unlock(&nexus->lock);
+	nexus_gate_open(nexus);
+}
+
+static bool op_drain(void *user)
+{
+	struct nexus *nexus = user;
+	struct timespec until;
+	bool drained;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	if (nexus->deadline_ms > nexus_now_ms())
+		until.tv_sec += (time_t)((nexus->deadline_ms - nexus_now_ms()) / 1000);
+	pthread_mutex_lock(&nexus->lock);
+	while (nexus->at_lun[nexus->epoch ^ 1] > 0)
+		if (pthread_cond_timedwait(&nexus->idle, &nexus->lock, &until) == ETIMEDOUT)
+			break;
+	drained = nexus->at_lun[nexus->epoch ^ 1] == 0;
+	pthread_mutex_unlock(&nexus->lock);
+	return drained;
+}
+
+static void op_answer_held_busy(void *user)
+{
+	nexus_held_busy(user, UINT64_MAX);
+}
+
+static bool op_guest_has_written(void *user)
+{
+	struct nexus *nexus = user;
+	bool written;
+
+	pthread_mutex_lock(&nexus->lock);
+	written = nexus->written;
+	pthread_mutex_unlock(&nexus->lock);
+	return written;
+}
+
+static bool op_expired(void *user)
+{
+	struct nexus *nexus = user;
+
+	return nexus_now_ms() >= nexus->deadline_ms;
+}
+
+static uint64_t op_wall_clock_s(void *user)
+{
+	(void)user;
+	return (uint64_t)time(NULL);
+}
+
+static void op_new_id(void *user, char *ret_id)
+{
+	uint8_t bytes[NEXUS_ID_LEN / 2] = {0};
+
+	(void)user;
+	/* 16 bytes come whole and at once after boot; a device is not opened before that. */
+	while (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		snprintf(ret_id + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static const struct handover_ops ops = {
+	.pr_out = nexus_lun_pr_out,
+	.pr_move = nexus_lun_pr_move,
+	.read_keys = nexus_lun_read_keys,
+	.read_reservation = nexus_lun_read_reservation,
+	.read_capabilities = nexus_lun_read_capabilities,
+	.read_full_status = nexus_lun_read_full_status,
+	.lun_error = op_lun_error,
+	.reset_seen = op_reset_seen,
+	.add_unit_attention = op_add_unit_attention,
+	.clear_unit_attentions = op_clear_unit_attentions,
+	.format_line = op_format_line,
+	.save = op_save,
+	.point = op_point,
+	.close_gate = op_close_gate,
+	.open_gate = op_open_gate,
+	.drain = op_drain,
+	.answer_held_busy = op_answer_held_busy,
+	.guest_has_written = op_guest_has_written,
+	.expired = op_expired,
+	.wall_clock_s = op_wall_clock_s,
+	.new_id = op_new_id,
+};
+
+void nexus_handover(struct nexus *nexus, struct handover *ret_handover)
+{
+	nexus->message[0] = '\0';
+	*ret_handover = (struct handover){
+		.ops = &ops,
+		.user = nexus,
+		.record = &nexus->record,
+		.name = nexus->config.name,
+		.migrate_pr = nexus->config.cfg.migrate_pr,
+		.message = nexus->message,
+	};
+}
