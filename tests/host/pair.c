@@ -14,6 +14,8 @@
 #define UNIT_ATTENTION 6
 #define SETTLE_MS 20000
 
+static void point_path(unsigned int side, const char *file, char *path);
+
 struct pair pair;
 
 const struct pair_row pair_rows[PAIR_ROWS] = {
@@ -35,6 +37,7 @@ static const char *const cfgstrings[] = {"prmig//dev/fake/0/0%s",
 void pair_start(void)
 {
 	const char *paths[] = {pair.lun_path};
+	char path[PAIR_PATH_MAX];
 	unsigned int i;
 
 	snprintf(pair.lun_path, sizeof(pair.lun_path), "/tmp/prmig-lun-%d", getpid());
@@ -43,6 +46,10 @@ void pair_start(void)
 		exit(1);
 	for (i = 0; i < 2; i++) {
 		pair.machine[i] = machine_new(paths, 1);
+		point_path(i, "point", path);
+		machine_setenv(pair.machine[i], "PRMIG_POINT", path);
+		point_path(i, "points", path);
+		machine_setenv(pair.machine[i], "PRMIG_POINT_LOG", path);
 		if (!machine_boot(pair.machine[i]))
 			exit(1);
 	}
@@ -196,32 +203,32 @@ bool pair_set_up(const struct pair_row *row, const struct fake_quirks *quirks, c
 bool pair_restart(unsigned int side)
 {
 	machine_kill(pair.machine[side]);
+	pair_arm(side, NULL);
 	return machine_boot(pair.machine[side]) &&
 	       bus_wait_property(machine_bus(pair.machine[side]), PAIR_NAME, "Name",
 				 "'" PAIR_NAME "'", SETTLE_MS);
 }
 
-struct variable {
-	char name[64], value[256];
-};
-
-static void set_variable(void *arg)
+static void point_path(unsigned int side, const char *file, char *path)
 {
-	const struct variable *variable = arg;
-
-	if (variable->value[0])
-		setenv(variable->name, variable->value, 1);
-	else
-		unsetenv(variable->name);
+	snprintf(path, PAIR_PATH_MAX, "%s/%s", machine_root(pair.machine[side]), file);
 }
 
-bool pair_setenv(unsigned int side, const char *name, const char *value)
+bool pair_arm(unsigned int side, const char *point)
 {
-	struct variable variable;
+	char path[PAIR_PATH_MAX];
+	FILE *file;
 
-	snprintf(variable.name, sizeof(variable.name), "%s", name);
-	snprintf(variable.value, sizeof(variable.value), "%s", value ? value : "");
-	return machine_call(pair.machine[side], set_variable, &variable, sizeof(variable));
+	point_path(side, "point", path);
+	if (!point)
+		return unlink(path) == 0;
+	file = fopen(path, "we");
+	return file && fputs(point, file) >= 0 && fclose(file) == 0;
+}
+
+void pair_points_path(unsigned int side, char *path)
+{
+	point_path(side, "points", path);
 }
 
 /* ---- where it is ---- */

@@ -16,6 +16,7 @@
 #define PAIR_STRANGER_KEY 0x7878
 #define PAIR_NAME "vm1"
 #define PAIR_UNANSWERED 0xff
+#define PAIR_PATH_MAX 112
 
 /* Service actions. */
 enum pair_action {
@@ -58,8 +59,10 @@ bool pair_stop(void);
 bool pair_set_up(const struct pair_row *row, const struct fake_quirks *quirks, const char *options);
 /* kill -9 has happened, or happens now: starts the machine again and waits until its nexus answers. */
 bool pair_restart(unsigned int side);
-/* Sets or (NULL) takes away an environment variable in a machine that runs. */
-bool pair_setenv(unsigned int side, const char *name, const char *value);
+/* At which point (handler/points.h) the machine dies from now on; NULL: at none, as after pair_restart. */
+bool pair_arm(unsigned int side, const char *point);
+/* The file to which the machine writes the points that it reaches; PAIR_PATH_MAX bytes. */
+void pair_points_path(unsigned int side, char *path);
 
 /* The guest's; a unit attention is taken and the command sent again. Returns the SAM status, or PAIR_UNANSWERED. */
 uint8_t pair_guest(unsigned int side, enum pair_action action, uint8_t type, uint64_t key,

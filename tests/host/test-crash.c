@@ -70,7 +70,7 @@ enum finish { FINISH_IMPORT, FINISH_ABORT };
 static struct fake_quirks quirks;
 static const struct pair_row *row;
 static const struct story *story;
-static char line[BUS_STATE_MAX], log_path[64], note[256];
+static char line[BUS_STATE_MAX], note[256];
 static char points[2][POINTS_MAX][POINT_MAX]; /* of each side, in order */
 static size_t point_count[2];
 static int fence; /* the fault that removes the key; -1: none */
@@ -245,11 +245,9 @@ static void run(unsigned int side, const char *point, enum finish finish)
 		 finish == FINISH_IMPORT ? "Import" : "Abort");
 	CHECK_NOTE(note);
 	runs++;
-	if (!CHECK(pair_set_up(row, &quirks, "")) ||
-	    !CHECK(pair_setenv(side, "PRMIG_POINT", point)))
+	if (!CHECK(pair_set_up(row, &quirks, "")) || !CHECK(pair_arm(side, point)))
 		return;
 	at = play();
-	pair_setenv(!side, "PRMIG_POINT", NULL);
 	if (!CHECK(at < story->count))
 		return;
 	kills++;
@@ -274,10 +272,12 @@ static void run(unsigned int side, const char *point, enum finish finish)
 
 static void read_points(unsigned int side)
 {
-	FILE *file = fopen(log_path, "re");
-	char *name;
+	char path[PAIR_PATH_MAX], *name;
+	FILE *file;
 	size_t len;
 
+	pair_points_path(side, path);
+	file = fopen(path, "re");
 	point_count[side] = 0;
 	while (file && point_count[side] < POINTS_MAX &&
 	       fgets(points[side][point_count[side]], POINT_MAX, file)) {
@@ -288,19 +288,24 @@ static void read_points(unsigned int side)
 	}
 	if (file)
 		fclose(file);
-	unlink(log_path);
+	unlink(path);
 }
 
-static void record_points(unsigned int side)
+/* The story without a kill, for what points it has. */
+static void record_points(void)
 {
+	char path[PAIR_PATH_MAX];
+
 	snprintf(note, sizeof(note), "%s, %s", row->name, story->name);
 	CHECK_NOTE(note);
-	if (!CHECK(pair_set_up(row, &quirks, "")) ||
-	    !CHECK(pair_setenv(side, "PRMIG_POINT_LOG", log_path)))
-		return;
+	CHECK(pair_set_up(row, &quirks, ""));
+	pair_points_path(S, path);
+	unlink(path);
+	pair_points_path(D, path);
+	unlink(path);
 	CHECK_INT(play(), story->count);
-	CHECK(pair_setenv(side, "PRMIG_POINT_LOG", NULL));
-	read_points(side);
+	read_points(S);
+	read_points(D);
 }
 
 /* By its name: the sample tries each once. */
@@ -349,9 +354,8 @@ static void tell_stories(bool full)
 			quirks.no_read_full_status = story->stale;
 			if (row->row < story->row_least || row->row > story->row_most)
 				continue;
-			record_points(S);
+			record_points();
 			kill_at_each_point(S, full);
-			record_points(D);
 			kill_at_each_point(D, full);
 		}
 	}
@@ -362,7 +366,6 @@ static void test_points(void)
 	const char *full = getenv("PRMIG_FULL");
 
 	pair_start();
-	snprintf(log_path, sizeof(log_path), "%s/points", machine_root(pair.machine[S]));
 	if (full && full[0] == '1') {
 		tell_stories(true);
 		fake_quirks_lio(&quirks);
