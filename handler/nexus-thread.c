@@ -14,19 +14,32 @@
 
 /* ---- calls ---- */
 
-static void resync(struct nexus *nexus, struct handover *handover, enum nexus_error *ret_error)
+static enum handover_doubt take_doubt(struct nexus *nexus)
 {
-	uint64_t key = nexus->record.key;
 	enum handover_doubt doubt;
-	bool fenced = false;
 
 	pthread_mutex_lock(&nexus->lock);
 	doubt = nexus->doubt;
 	nexus->doubt = HANDOVER_DOUBT_NONE;
 	pthread_mutex_unlock(&nexus->lock);
+	return doubt;
+}
+
+static void resync(struct nexus *nexus, struct handover *handover, enum nexus_error *ret_error)
+{
+	uint64_t key = nexus->record.key;
+	enum handover_doubt doubt = take_doubt(nexus);
+	bool fenced = false;
+
 	*ret_error = handover_guest_settle(handover, true);
 	if (*ret_error == NEXUS_OK)
 		*ret_error = handover_resync(handover, doubt, &fenced);
+	/* A unit attention that met its own commands said that there is more to ask. */
+	if (*ret_error == NEXUS_OK && !fenced) {
+		doubt = take_doubt(nexus);
+		if (doubt != HANDOVER_DOUBT_NONE)
+			*ret_error = handover_resync(handover, doubt, &fenced);
+	}
 	if (fenced)
 		nexus_notify_fenced(nexus, true, key);
 }
