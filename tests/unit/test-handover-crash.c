@@ -202,6 +202,56 @@ static void kill_while_giving_up(void)
 	}
 }
 
+static void killed_at_point(struct side *side, enum record_step step)
+{
+	jmp_buf killed;
+
+	side->at = side_kill;
+	side->at_step = step;
+	side->at_moment = HANDOVER_ANSWERED;
+	side->at_skip = 0;
+	side->killed = &killed;
+	if (setjmp(killed) == 0) {
+		if (side == &world.destination)
+			side_import(side, world.line);
+		else
+			side_abort(side, false);
+		check_report(__FILE__, __LINE__, "not killed at %s", record_step_name(step));
+	}
+	CHECK_INT(side_restart(side), NEXUS_OK);
+}
+
+/* Both were killed, each behind its own step: whoever goes on first has it, and the other does not open. */
+static void killed_on_both_sides(void)
+{
+	for (int import_first = 0; import_first < 2; import_first++) {
+		struct side *s = &world.source, *d = &world.destination;
+
+		world_set_up(&world_rows[6], WORLD_STANDARD);
+		world_prepare(WORLD_IMPORT);
+		killed_at_point(d, RECORD_STEP_IMPORT_PREEMPT);
+		/* The kill has taken a REGISTER more, and with it the exact generation. */
+		s->record.out.generation++;
+		killed_at_point(s, RECORD_STEP_ABORT_REGISTER);
+		CHECK_INT(fake_lun_count_key(world.lun, KEY_S), 2);
+		CHECK_NOTE(import_first ? "Import first" : "Abort first");
+		if (import_first) {
+			CHECK_INT(side_import(d, world.line), NEXUS_OK);
+			CHECK_INT(side_abort(s, false), NEXUS_ERROR_WRONG_STATE);
+			CHECK(!s->gate_open);
+			CHECK_INT(side_release(s, false), NEXUS_OK);
+			world_check_at(d);
+		} else {
+			CHECK_INT(side_abort(d, false), NEXUS_ERROR_WRONG_STATE);
+			CHECK_INT(side_abort(s, false), NEXUS_OK);
+			CHECK_INT(side_import(d, world.line), NEXUS_ERROR_STALE);
+			world_check_at(s);
+		}
+		world_check_invariants(0, true);
+		world_tear_down();
+	}
+}
+
 /* Killed once more while what the first kill left is settled. */
 static void kill_while_settling(void)
 {
@@ -304,6 +354,7 @@ int main(void)
 {
 	CHECK_RUN(kill_at_every_event);
 	CHECK_RUN(kill_while_giving_up);
+	CHECK_RUN(killed_on_both_sides);
 	CHECK_RUN(kill_while_settling);
 	CHECK_RUN(disk_full_at_every_event);
 	CHECK_RUN(every_point_was_reached);
