@@ -127,7 +127,9 @@ static struct tcmulib_cmd *make_command(const struct tcmu_mailbox *mailbox,
 	memcpy(cmd->cdb, cdb, cdb_len);
 	cmd->hm_private = cmd->cdb + cdb_len;
 	memset(cmd->hm_private, 0, sizeof(struct tcmur_cmd));
-	memcpy((uint8_t *)cmd->hm_private + offsetof(struct tcmur_cmd, lib_cmd), &cmd, sizeof(cmd));
+	/* The pointer itself, to a place that is not aligned for it. */
+	memcpy((uint8_t *)cmd->hm_private + offsetof(struct tcmur_cmd, lib_cmd), &cmd,
+	       sizeof(void *));
 	return cmd;
 }
 

@@ -5,7 +5,7 @@
 
 #include <unistd.h>
 
-#define MIB (1 << 20)
+#define MIB (UINT64_C(1) << 20)
 #define LUN_BYTES (8 * MIB)
 #define TEST_UNIT_READY 0x00
 #define NOT_READY_CAUSE_UNKNOWN 0x20400

@@ -252,6 +252,7 @@ enum nexus_error world_run(enum world_op op, bool *ret_killed)
 	else
 		*ret_killed = true;
 	world.act_at = UINT_MAX;
+	side->killed = NULL;
 	return error;
 }
 

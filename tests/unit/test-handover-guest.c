@@ -52,6 +52,7 @@ static bool run(const struct command *command, unsigned int kill_at, uint8_t *re
 		ended = true;
 	}
 	world.act_at = UINT_MAX;
+	world.source.killed = NULL;
 	return ended;
 }
 

@@ -76,7 +76,7 @@ static void parse_flags(void)
 
 static void build_then_parse(void)
 {
-	for (uint8_t action = 0; action <= PR_OUT_REPLACE_LOST_RESERVATION; action++)
+	for (unsigned int action = 0; action <= PR_OUT_REPLACE_LOST_RESERVATION; action++)
 		for (unsigned int flags = 0; flags < 8; flags++) {
 			struct pr_out out = {
 				.action = (enum pr_out_action)action,

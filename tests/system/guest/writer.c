@@ -82,9 +82,9 @@ static void *aligned(size_t size)
 int main(int argc, char **argv)
 {
 	uint64_t *out = aligned(BLOCK), *history = aligned((size_t)HISTORY * BLOCK);
-	uint64_t held[HISTORY] = { 0 }; /* the step whose block each place of history has */
-	static char failed[SLOTS];	/* slots whose last write failed: contents unknown */
-	const struct timespec rest = { .tv_nsec = PAUSE_MS * 1000000L };
+	uint64_t held[HISTORY] = {0}; /* the step whose block each place of history has */
+	static char failed[SLOTS];    /* slots whose last write failed: contents unknown */
+	const struct timespec rest = {.tv_nsec = PAUSE_MS * 1000000L};
 	int fd;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -97,14 +97,14 @@ int main(int argc, char **argv)
 
 	for (uint64_t step = 1;; step++) {
 		uint64_t *in = history + (step % HISTORY) * WORDS, old = held[step % HISTORY];
-		uint64_t earlier = step < SLOTS ? 1 + mix(step) % step :
-						  step - mix(step) % SLOTS;
+		uint64_t earlier = step < SLOTS ? 1 + mix(step) % step : step - mix(step) % SLOTS;
 		uint64_t wrote = step;
 
 		/* Memory first: this place is about to be read into again. */
 		if (old && !block_is(in, old)) {
-			printf("guest: STALE step %" PRIu64 ": memory no longer has what step %" PRIu64
-			       " wrote\n", step, old);
+			printf("guest: STALE step %" PRIu64
+			       ": memory no longer has what step %" PRIu64 " wrote\n",
+			       step, old);
 		}
 		block_fill(out, step);
 		failed[step % SLOTS] = 0;
@@ -131,7 +131,8 @@ int main(int argc, char **argv)
 			held[step % HISTORY] = earlier;
 		}
 		printf("guest: step %" PRIu64 " wrote %" PRIu64 " read %" PRIu64
-		       " remembered %" PRIu64 "\n", step, wrote, earlier, old);
+		       " remembered %" PRIu64 "\n",
+		       step, wrote, earlier, old);
 		nanosleep(&rest, NULL);
 	}
 }
