@@ -177,14 +177,14 @@ static bool fresh_backstore(unsigned int side, const char *options)
 	snprintf(path, sizeof(path), "%s/var/lib/prmig/nexus/" PAIR_NAME,
 		 machine_root(pair.machine[side]));
 	unlink(path);
-	snprintf(cfgstring, sizeof(cfgstring), cfgstrings[side], options ? options : "");
+	snprintf(cfgstring, sizeof(cfgstring), cfgstrings[side], options);
 	return machine_add(pair.machine[side], PAIR_NAME, cfgstring);
 }
 
 bool pair_set_up(const struct pair_row *row, const struct fake_quirks *quirks, const char *options)
 {
 	clean_lun(quirks);
-	if (!fresh_backstore(PAIR_SOURCE, options) || !fresh_backstore(PAIR_DESTINATION, options))
+	if (!fresh_backstore(PAIR_SOURCE, options) || !fresh_backstore(PAIR_DESTINATION, ""))
 		return false;
 	if (pair_stranger(PAIR_REGISTER, 0, 0, PAIR_STRANGER_KEY) != HOST_GOOD)
 		return false;

@@ -53,8 +53,8 @@ void pair_start(void);
 /* Whether the machines that ran stopped in order. */
 bool pair_stop(void);
 /*
- * A LUN as new with these quirks, backstores as new, registered and reserved as the row says; the monitor is reset. Options are added
- * to both cfgstrings (";hold-timeout=1"); incoming is the destination's.
+ * A LUN as new with these quirks (NULL: none), backstores as new, registered and reserved as the row says; the monitor is reset. options are
+ * added to the source's cfgstring (";migrate-pr=off").
  */
 bool pair_set_up(const struct pair_row *row, const struct fake_quirks *quirks, const char *options);
 /* kill -9 has happened, or happens now: starts the machine again and waits until its nexus answers. */
