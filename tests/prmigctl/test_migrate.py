@@ -2,6 +2,7 @@
 """prmigctl migrate and resume: the order of the calls, and where guest and reservation are at the
 end, whatever fails, is interrupted or killed on the way."""
 
+import fcntl
 import json
 import os
 
@@ -550,3 +551,20 @@ def test_resume_leaves_another_hand_over_alone(world):
     done = show(world.resume())
     assert done.returncode == 1 and "another hand-over" in done.stderr
     assert here.state == "exported"
+
+
+def test_one_prmigctl_at_a_time(world):
+    world.journal.parent.mkdir(parents=True, exist_ok=True)
+    with open(world.journal.with_suffix(".lock"), "a+", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for done in (world.migrate(), world.resume()):
+            assert done.returncode == 1 and "another prmigctl" in show(done).stderr
+    world.expect_here_untouched()
+
+
+def test_journal_is_roots_alone(world):
+    world.at("there.Import", KILL_AFTER)
+    assert world.migrate().returncode == -9
+    assert world.journal.stat().st_mode & 0o777 == 0o600
+    assert world.journal.parent.stat().st_mode & 0o777 == 0o700
+    assert settle(world)
