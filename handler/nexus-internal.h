@@ -98,7 +98,8 @@ uint64_t nexus_now_ms(void);
 
 /* nexus-registry.c */
 bool nexus_registry_has(const char *name);
-void nexus_registry_add(struct nexus *nexus);
+/* False: another nexus is on the same device; its name is in ret_other (CFGSTRING_NAME_MAX + 1 bytes). */
+bool nexus_registry_add(struct nexus *nexus, char *ret_other);
 void nexus_registry_remove(struct nexus *nexus);
 /* What others see of it now; tells the observer, without a lock. */
 void nexus_publish(struct nexus *nexus);

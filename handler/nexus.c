@@ -160,6 +160,7 @@ static bool start(struct nexus *nexus, char *reason)
 struct nexus *nexus_open(const struct nexus_config *config, const struct nexus_port_ops *ops,
 			 void *port, char *reason)
 {
+	char other[CFGSTRING_NAME_MAX + 1];
 	struct nexus *nexus;
 	bool was_known;
 
@@ -199,7 +200,16 @@ struct nexus *nexus_open(const struct nexus_config *config, const struct nexus_p
 		snprintf(reason, LUN_REASON_MAX, "no thread could be made");
 		goto fail;
 	}
-	nexus_registry_add(nexus);
+	if (!nexus_registry_add(nexus, other)) {
+		stop_thread(nexus);
+		snprintf(reason, LUN_REASON_MAX,
+			 "nexus '%s' is on %.200s already: the LUN could not tell the two guests "
+			 "apart; give this one "
+			 "another path to the LUN (another initiator port, NPIV, an iSCSI session "
+			 "of its own)",
+			 other, nexus->info.device);
+		goto fail;
+	}
 	return nexus;
 fail:
 	destroy(nexus);

@@ -94,7 +94,7 @@ static void test_request_sense(void)
 				.direction = HOST_IN,
 				.data_len = 96};
 	struct bus_reply reply;
-	uint32_t sense;
+	uint32_t sense = 0;
 
 	CHECK(pair_set_up(holder, NULL, ""));
 	fake_lun_add_unit_attention(pair.lun, S, MODE_PARAMETERS_CHANGED);
@@ -213,7 +213,7 @@ static void test_no_false_alarm(void)
 static void test_reset(void)
 {
 	struct bus_reply exported, reply;
-	uint32_t sense;
+	uint32_t sense = 0;
 
 	CHECK(pair_set_up(holder, NULL, ""));
 	fake_lun_reset(pair.lun);
@@ -230,7 +230,7 @@ static void test_reset(void)
 static void test_power_loss(void)
 {
 	struct bus_reply reply;
-	uint32_t sense;
+	uint32_t sense = 0;
 
 	CHECK(pair_set_up(holder, NULL, ""));
 	fake_lun_power_loss(pair.lun);

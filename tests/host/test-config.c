@@ -69,6 +69,19 @@ static void test_old_kernel(void)
 	CHECK(host_logged("kernel 5.8 or newer"));
 }
 
+/* The LUN could not tell their guests apart. */
+static void test_same_nexus_twice(void)
+{
+	struct host_device *first = host_add("vm1", "prmig//dev/fake/0/0");
+	struct host_device_config config = {.name = "vm2", .cfgstring = "prmig//dev/fake/0/0"};
+
+	host_clear_log();
+	CHECK(first != NULL);
+	CHECK(!host_add_device(&config, reason));
+	CHECK(host_logged("nexus 'vm1' is on /dev/fake/0/0 already"));
+	CHECK(device_end(first));
+}
+
 static void test_bad_name(void)
 {
 	struct host_device_config config = {.name = "vm one", .cfgstring = "prmig//dev/fake/0/0"};
@@ -163,6 +176,7 @@ int main(void)
 	CHECK_RUN(test_attributes);
 	CHECK_RUN(test_exported);
 	CHECK_RUN(test_old_kernel);
+	CHECK_RUN(test_same_nexus_twice);
 	CHECK_RUN(test_bad_name);
 	CHECK_RUN(test_size);
 	CHECK_RUN(test_block_size);

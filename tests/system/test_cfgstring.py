@@ -371,7 +371,6 @@ def test_wrong_state(machine, nexus):
     assert prmig.get(nexus, "State") == "active"
 
 
-@pytest.mark.xfail(strict=True, reason="not there yet: the second one is opened")
 def test_a_second_nexus_by_the_same_port(machine, nexus):
     """The LUN could not tell them apart."""
     there, output = create(machine, "second", machine.other.disk)
