@@ -72,8 +72,10 @@ static bool is_armed_locked(const char *name)
 
 	if (text != NULL && text[0] == '/')
 		text = read_file(text, line) ? line : NULL;
-	if (text == NULL || text[0] == '\0')
+	if (text == NULL || text[0] == '\0') {
+		armed[0] = '\0';
 		return false;
+	}
 	end = strchr(text, ':');
 	end = end != NULL ? strchr(end + 1, ':') : NULL;
 	len = end != NULL ? (size_t)(end - text) : strlen(text);

@@ -147,6 +147,24 @@ bool machine_wait_death(struct machine *machine, uint32_t timeout_ms)
 	return !machine->pid;
 }
 
+bool machine_wait_stopped(struct machine *machine, uint32_t timeout_ms)
+{
+	uint32_t waited;
+	int status;
+
+	for (waited = 0; waited <= timeout_ms; waited += 2) {
+		if (waitpid(machine->pid, &status, WNOHANG | WUNTRACED) == machine->pid)
+			return WIFSTOPPED(status);
+		usleep(2000);
+	}
+	return false;
+}
+
+void machine_continue(struct machine *machine)
+{
+	kill(machine->pid, SIGCONT);
+}
+
 bool machine_stop(struct machine *machine)
 {
 	int status = -1;

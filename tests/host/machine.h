@@ -39,6 +39,10 @@ const char *machine_bus(const struct machine *machine);
 const char *machine_root(const struct machine *machine);
 /* Environment that machine_boot sets in the machine: a crash point, say. value NULL: not set. */
 void machine_setenv(struct machine *machine, const char *name, const char *value);
+/* Waits until it has stopped itself (SIGSTOP). False: it has not. */
+bool machine_wait_stopped(struct machine *machine, uint32_t timeout_ms);
+/* SIGCONT. */
+void machine_continue(struct machine *machine);
 /* Waits until it ends by itself. False: it still runs. */
 bool machine_wait_death(struct machine *machine, uint32_t timeout_ms);
 

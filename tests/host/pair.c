@@ -50,6 +50,8 @@ void pair_start(void)
 		machine_setenv(pair.machine[i], "PRMIG_POINT", path);
 		point_path(i, "points", path);
 		machine_setenv(pair.machine[i], "PRMIG_POINT_LOG", path);
+		if (pair.stops)
+			machine_setenv(pair.machine[i], "PRMIG_POINT_STOP", "1");
 		if (!machine_boot(pair.machine[i]))
 			exit(1);
 	}

@@ -44,6 +44,7 @@ struct pair {
 	struct fake_lun *lun;
 	struct machine *machine[2]; /* by PAIR_SOURCE, PAIR_DESTINATION */
 	char lun_path[64];
+	bool stops; /* before pair_start: at a point the machines stop themselves, and do not die */
 };
 
 extern struct pair pair;

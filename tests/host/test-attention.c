@@ -25,6 +25,7 @@ static uint8_t test_unit_ready(unsigned int side, uint32_t *ret_sense)
 {
 	struct machine_io io = {.name = PAIR_NAME, .cdb = {TEST_UNIT_READY}};
 
+	*ret_sense = 0;
 	if (!machine_execute(pair.machine[side], &io))
 		return PAIR_UNANSWERED;
 	*ret_sense = io.sense;
