@@ -221,7 +221,7 @@ static void test_opcodes_at_closed_gate(void)
 			for (data = 0; data < 2; data++) {
 				ios[data][opcode] =
 					io_opcode((uint8_t)opcode, opcode % 2 ? HOST_IN : HOST_OUT,
-						  (size_t)data * 512);
+						  data ? 512 : 0);
 				host_submit(device, ios[data][opcode]);
 			}
 		}
