@@ -16,7 +16,6 @@ static enum nexus_error imported(struct handover *handover, const struct state_l
 	record->in_done = true;
 	record->in_loaded = handover->by_qemu && terms->row != 1;
 	record->in_ran = false;
-	record->proven = record->generation;
 	record->in_registered = record->in_taken = record->in_kept = record->in_exact = false;
 	record->in_register_due = terms->row != 1;
 	record->key = terms->row == 1 ? 0 : terms->key;
@@ -53,7 +52,6 @@ static enum nexus_error taken(struct handover *handover)
 	record->state = NEXUS_INCOMING;
 	record->in_registered = record->in.row != 1;
 	record->in_taken = true;
-	record->proven = record->generation;
 	return handover_conclude(handover);
 }
 

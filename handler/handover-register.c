@@ -313,6 +313,7 @@ enum nexus_error handover_import_registration(struct handover *handover,
 			return keep(handover, &view, error);
 		return handover_import_undo(handover, error);
 	}
+	record->proven = view.keys.generation;
 	if (terms->row != 3)
 		return NEXUS_OK;
 	if (handover_strangers_share_key(handover, line, !record->in_added))

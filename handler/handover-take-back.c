@@ -180,7 +180,15 @@ static enum nexus_error finish_take_back(struct handover *handover, bool force)
 	error = handover_undo(handover, RECORD_STEP_ABORT_UNDO, out->key, false, &holds);
 	if (error != NEXUS_OK)
 		return error;
-	return holds ? handover_reopened(handover) : handover_fenced_at_source(handover);
+	if (!holds)
+		return handover_fenced_at_source(handover);
+	/* It cannot go without freeing the LUN; that does not make it the guest's again. */
+	return handover_fail(
+		handover, NEXUS_ERROR_WRONG_STATE,
+		"nexus '%s' was fenced while it took the reservation back, and is the last "
+		"registrant of what the other initiator left (type %u): its gate stays closed; "
+		"register another node, then Abort again",
+		handover->name, view.reservation.type);
 }
 
 enum nexus_error handover_drop_take_back(struct handover *handover)

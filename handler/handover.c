@@ -175,7 +175,9 @@ enum nexus_error handover_probe(struct handover *handover, enum record_step step
 	switch (wire) {
 	case HANDOVER_GOOD:
 		*ret_registered = true;
-		handover->record->proven = after.generation;
+		/* What came between may have ended it: the proof is of no generation that is known. */
+		if (*ret_moved == 1)
+			handover->record->proven = after.generation;
 		return NEXUS_OK;
 	case HANDOVER_CONFLICT:
 		*ret_registered = false;
