@@ -42,29 +42,19 @@ static const struct {
 	enum nexus_method method;
 	unsigned int options; /* enum dbus_option, those that it knows */
 	bool takes_state;
-	bool returns_state;
 } dbus_group_methods[] = {
-	{"Export", NEXUS_EXPORT, DBUS_OPTION_DESTINATION, false, true},
-	{"Import", NEXUS_IMPORT, DBUS_OPTION_FORCE, true, false},
-	{"Abort", NEXUS_ABORT, DBUS_OPTION_FORCE, false, false},
-	{"Release", NEXUS_RELEASE, DBUS_OPTION_FORCE, false, false},
-	{"Check", NEXUS_CHECK, 0, true, false},
-	{"Prepare", NEXUS_PREPARE, 0, false, true},
+	{"Export", NEXUS_EXPORT, DBUS_OPTION_DESTINATION, false},
+	{"Import", NEXUS_IMPORT, DBUS_OPTION_FORCE, true},
+	{"Abort", NEXUS_ABORT, DBUS_OPTION_FORCE, false},
+	{"Release", NEXUS_RELEASE, DBUS_OPTION_FORCE, false},
+	{"Check", NEXUS_CHECK, 0, true},
+	{"Prepare", NEXUS_PREPARE, 0, false},
 };
 
 /* On the group's thread; GDBus sends from any thread. */
 static void dbus_group_done(void *user, const struct group_reply *reply)
 {
-	GDBusMethodInvocation *invocation = user;
-	const GDBusMethodInfo *info = g_dbus_method_invocation_get_method_info(invocation);
-
-	if (reply->error != NEXUS_OK)
-		dbus_names_return_error(invocation, dbus_names_error(reply->error), reply->message);
-	else if (info->out_args && info->out_args[0])
-		g_dbus_method_invocation_return_value(
-			invocation, g_variant_new("(@s)", dbus_names_string(reply->state)));
-	else
-		g_dbus_method_invocation_return_value(invocation, NULL);
+	dbus_names_answer(user, reply->error, reply->message, reply->state);
 }
 
 static void dbus_manager_call_group(const char *method, GVariant *parameters,

@@ -56,3 +56,17 @@ void dbus_names_return_error(GDBusMethodInvocation *invocation, const char *erro
 
 	g_dbus_method_invocation_return_dbus_error(invocation, error, valid);
 }
+
+void dbus_names_answer(GDBusMethodInvocation *invocation, enum nexus_error error,
+		       const char *message, const char *state)
+{
+	const GDBusMethodInfo *info = g_dbus_method_invocation_get_method_info(invocation);
+
+	if (error != NEXUS_OK)
+		dbus_names_return_error(invocation, dbus_names_error(error), message);
+	else if (info->out_args && info->out_args[0])
+		g_dbus_method_invocation_return_value(
+			invocation, g_variant_new("(@s)", dbus_names_string(state)));
+	else
+		g_dbus_method_invocation_return_value(invocation, NULL);
+}

@@ -34,4 +34,8 @@ GVariant *dbus_names_string(const char *text);
 void dbus_names_return_error(GDBusMethodInvocation *invocation, const char *error,
 			     const char *message);
 
+/* The reply of a method of nexus.h or group.h: the error by name, or state where the method returns one. Any thread. */
+void dbus_names_answer(GDBusMethodInvocation *invocation, enum nexus_error error,
+		       const char *message, const char *state);
+
 #endif

@@ -24,31 +24,21 @@ static const struct {
 	enum nexus_method method;
 	unsigned int options; /* enum dbus_option, those that it knows */
 	bool takes_state;
-	bool returns_state;
 } dbus_methods[] = {
-	{"Export", NEXUS_EXPORT, DBUS_OPTION_DESTINATION, false, true},
-	{"Import", NEXUS_IMPORT, DBUS_OPTION_FORCE, true, false},
-	{"Abort", NEXUS_ABORT, DBUS_OPTION_ID | DBUS_OPTION_FORCE, false, false},
-	{"Release", NEXUS_RELEASE, DBUS_OPTION_ID | DBUS_OPTION_FORCE, false, false},
-	{"Check", NEXUS_CHECK, 0, true, false},
-	{"Prepare", NEXUS_PREPARE, 0, false, true},
-	{"Forget", NEXUS_FORGET, DBUS_OPTION_FORCE, false, false},
-	{"Resync", NEXUS_RESYNC, 0, false, false},
+	{"Export", NEXUS_EXPORT, DBUS_OPTION_DESTINATION, false},
+	{"Import", NEXUS_IMPORT, DBUS_OPTION_FORCE, true},
+	{"Abort", NEXUS_ABORT, DBUS_OPTION_ID | DBUS_OPTION_FORCE, false},
+	{"Release", NEXUS_RELEASE, DBUS_OPTION_ID | DBUS_OPTION_FORCE, false},
+	{"Check", NEXUS_CHECK, 0, true},
+	{"Prepare", NEXUS_PREPARE, 0, false},
+	{"Forget", NEXUS_FORGET, DBUS_OPTION_FORCE, false},
+	{"Resync", NEXUS_RESYNC, 0, false},
 };
 
 /* On a thread of the nexus; GDBus sends from any thread. */
 static void dbus_method_done(void *user, const struct nexus_reply *reply)
 {
-	GDBusMethodInvocation *invocation = user;
-	const GDBusMethodInfo *info = g_dbus_method_invocation_get_method_info(invocation);
-
-	if (reply->error != NEXUS_OK)
-		dbus_names_return_error(invocation, dbus_names_error(reply->error), reply->message);
-	else if (info->out_args && info->out_args[0])
-		g_dbus_method_invocation_return_value(
-			invocation, g_variant_new("(@s)", dbus_names_string(reply->state)));
-	else
-		g_dbus_method_invocation_return_value(invocation, NULL);
+	dbus_names_answer(user, reply->error, reply->message, reply->state);
 }
 
 static void dbus_method_call(GDBusConnection *connection, const char *sender, const char *path,
