@@ -10,7 +10,7 @@
 
 #include "nexus.h"
 
-#define GROUP_STATE_MAX (96 * 1024) /* with NUL: state lines joined by '+' */
+#define GROUP_STATE_MAX 98304 /* 96 KiB with NUL: state lines joined by '+' */
 
 struct group_reply {
 	enum nexus_error error;

@@ -142,7 +142,7 @@ enum nexus_error handover_check(struct handover *handover, const char *text, boo
 {
 	struct record *record = handover->record;
 	struct pr_capabilities capabilities;
-	struct handover_view view;
+	struct handover_view view = {0};
 	struct state_line line;
 	enum nexus_error error;
 	bool empty = text[0] == '\0';

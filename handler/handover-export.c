@@ -90,7 +90,7 @@ static enum nexus_error find_terms(struct handover *handover, struct record_term
 {
 	struct record *record = handover->record;
 	struct record_terms terms = {0};
-	struct handover_view view;
+	struct handover_view view = {0};
 	enum nexus_error error;
 	bool registered = false;
 
@@ -139,7 +139,7 @@ static enum nexus_error find_terms(struct handover *handover, struct record_term
 static enum nexus_error moved_terms(struct handover *handover, struct record_terms *ret_terms)
 {
 	struct record_terms *out = &handover->record->out;
-	struct handover_view view;
+	struct handover_view view = {0};
 	enum nexus_error error = handover_look(handover, out->key, &view);
 
 	if (error != NEXUS_OK)

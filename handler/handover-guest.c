@@ -67,7 +67,7 @@ enum nexus_error handover_guest_begin(struct handover *handover, const uint8_t *
 static enum nexus_error ask(struct handover *handover, uint64_t key)
 {
 	struct record *record = handover->record;
-	struct handover_view view;
+	struct handover_view view = {0};
 	enum nexus_error error;
 
 	if (key == 0)
@@ -196,9 +196,9 @@ static enum nexus_error settle_removal(struct handover *handover, const struct p
 				       bool *ret_stands)
 {
 	struct record *record = handover->record;
-	struct handover_view view;
+	struct handover_view view = {0};
 	enum nexus_error error;
-	bool registered;
+	bool registered = false;
 
 	if (record->key == 0)
 		return NEXUS_OK;

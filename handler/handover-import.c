@@ -60,7 +60,7 @@ static enum nexus_error still_taken(struct handover *handover, const struct stat
 {
 	struct record *record = handover->record;
 	const struct record_terms *terms = &record->in;
-	struct handover_view view;
+	struct handover_view view = {0};
 	enum nexus_error error;
 	bool done;
 
@@ -148,7 +148,7 @@ static enum nexus_error back_to_active(struct handover *handover, enum nexus_err
 static enum nexus_error resync_if_moved(struct handover *handover, bool *ret_fenced)
 {
 	struct record *record = handover->record;
-	struct handover_view view;
+	struct handover_view view = {0};
 	enum nexus_error error;
 
 	*ret_fenced = false;

@@ -36,7 +36,7 @@ static int find_port(const struct handover_registrants *registrants, const struc
 static enum nexus_error drop_prepare_key(struct handover *handover)
 {
 	struct record *record = handover->record;
-	enum handover_wire wire;
+	enum handover_wire wire = HANDOVER_UNKNOWN;
 	enum nexus_error error;
 
 	error = handover_register(handover, RECORD_STEP_PREPARE_UNREGISTER, record->prepare_key, 0,
@@ -68,7 +68,7 @@ enum nexus_error handover_prepare(struct handover *handover, char *ret_line)
 	struct handover_registrants registrants;
 	struct record_port port = {0};
 	char id[NEXUS_ID_LEN + 1];
-	enum handover_wire wire;
+	enum handover_wire wire = HANDOVER_UNKNOWN;
 	enum nexus_error error;
 	bool known;
 
@@ -130,7 +130,7 @@ static enum nexus_error find_out(struct handover *handover)
 	struct handover_registrants registrants;
 	struct pr_keys after;
 	enum nexus_error error;
-	bool registered;
+	bool registered = false;
 	uint32_t moved;
 
 	error = handover_probe(handover, record->step, record->out.key, &registered, &moved,
@@ -152,7 +152,7 @@ enum nexus_error handover_export_move(struct handover *handover,
 {
 	struct record *record = handover->record;
 	struct handover_registrants registrants;
-	enum handover_wire wire;
+	enum handover_wire wire = HANDOVER_UNKNOWN;
 	enum nexus_error error;
 	int own = -1;
 
@@ -185,7 +185,7 @@ enum nexus_error handover_import_moved(struct handover *handover, const struct s
 {
 	struct record *record = handover->record;
 	const struct record_terms *terms = &record->in;
-	struct handover_view view;
+	struct handover_view view = {0};
 	struct pr_keys after;
 	enum nexus_error error;
 	uint32_t moved;
@@ -219,7 +219,7 @@ enum nexus_error handover_import_moved(struct handover *handover, const struct s
 enum nexus_error handover_move_back(struct handover *handover)
 {
 	struct record *record = handover->record;
-	enum handover_wire wire;
+	enum handover_wire wire = HANDOVER_UNKNOWN;
 	enum nexus_error error;
 	struct pr_keys after;
 	uint32_t moved;
@@ -253,7 +253,7 @@ enum nexus_error handover_abort_moved_source(struct handover *handover)
 	struct handover_registrants registrants;
 	struct pr_keys keys;
 	enum nexus_error error;
-	bool registered;
+	bool registered = false;
 	uint32_t moved;
 
 	error = handover_probe(handover, RECORD_STEP_ABORT_BARRIER, out->key, &registered, &moved,

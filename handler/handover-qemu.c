@@ -26,7 +26,7 @@ static bool reservation_as_exported(const struct record_terms *out,
 static enum nexus_error runs_at_source(struct handover *handover)
 {
 	const struct record_terms *out = &handover->record->out;
-	struct handover_view view;
+	struct handover_view view = {0};
 	enum nexus_error error;
 
 	if (out->row != 1 && !handover->record->take_back) {
@@ -58,7 +58,7 @@ static enum nexus_error runs_at_destination(struct handover *handover)
 	struct record *record = handover->record;
 	struct pr_keys keys;
 	enum nexus_error error;
-	bool registered;
+	bool registered = false;
 	uint32_t moved;
 
 	error = handover_probe(handover, RECORD_STEP_CONFIRM_BARRIER, record->in.key, &registered,

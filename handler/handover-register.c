@@ -17,7 +17,7 @@ static enum nexus_error register_here(struct handover *handover, uint64_t old_ke
 	struct record *record = handover->record;
 	const struct record_terms *terms = &record->in;
 	struct pr_keys after;
-	enum handover_wire wire;
+	enum handover_wire wire = HANDOVER_UNKNOWN;
 	enum nexus_error error;
 	uint32_t moved;
 	bool exact;
@@ -107,7 +107,7 @@ static enum nexus_error after_preempt(struct handover *handover, enum handover_w
 {
 	struct record *record = handover->record;
 	const struct record_terms *terms = &record->in;
-	struct handover_view view;
+	struct handover_view view = {0};
 	struct pr_keys after;
 	enum nexus_error error;
 	bool registered = true;
@@ -160,7 +160,7 @@ static enum nexus_error take_reservation(struct handover *handover)
 		.new_key = terms->key,
 		.list_len = PR_OUT_LIST_LEN,
 	};
-	enum handover_wire wire;
+	enum handover_wire wire = HANDOVER_UNKNOWN;
 	enum nexus_error error;
 
 	handover->record->in_exact = true;
@@ -217,7 +217,7 @@ enum nexus_error handover_import_go_on(struct handover *handover, const struct s
 {
 	struct record *record = handover->record;
 	const struct record_terms *terms = &record->in;
-	struct handover_view view;
+	struct handover_view view = {0};
 	struct pr_keys after;
 	enum nexus_error error;
 	bool registered, in_time;
@@ -267,7 +267,7 @@ enum nexus_error handover_import_registration(struct handover *handover,
 {
 	struct record *record = handover->record;
 	const struct record_terms *terms = &record->in;
-	struct handover_view view;
+	struct handover_view view = {0};
 	enum nexus_error error;
 	bool done, reset;
 

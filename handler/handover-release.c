@@ -50,9 +50,9 @@ enum nexus_error handover_drop_exported(struct handover *handover, bool force)
 	struct record *record = handover->record;
 	const struct record_terms *out = &record->out;
 	struct pr_keys keys;
-	enum handover_wire wire;
+	enum handover_wire wire = HANDOVER_UNKNOWN;
 	enum nexus_error error;
-	bool registered;
+	bool registered = false;
 	uint32_t moved;
 
 	if (out->row == 1)

@@ -9,8 +9,8 @@ enum nexus_error handover_forget_now(struct handover *handover, bool force)
 {
 	struct record *record = handover->record;
 	uint64_t key = record->in_registered ? record->in.key : record->key;
-	struct handover_view view;
-	enum handover_wire wire;
+	struct handover_view view = {0};
+	enum handover_wire wire = HANDOVER_UNKNOWN;
 	enum nexus_error error;
 
 	if (record->state == NEXUS_EXPORTED && !force)
@@ -264,9 +264,9 @@ enum nexus_error handover_resync(struct handover *handover, enum handover_doubt 
 	struct record *record = handover->record;
 	uint64_t key = record->in_registered ? record->in.key : record->key;
 	struct record before = *record;
-	struct handover_view view;
+	struct handover_view view = {0};
 	enum nexus_error error;
-	bool registered;
+	bool registered = false;
 
 	*ret_fenced = false;
 	if (record->in_registered && record->in_kept &&

@@ -60,7 +60,7 @@ static enum nexus_error abort_by_barrier(struct handover *handover, bool force)
 	const struct record_terms *out = &record->out;
 	struct pr_keys keys;
 	enum nexus_error error;
-	bool registered;
+	bool registered = false;
 	uint32_t moved;
 
 	error = handover_probe(handover, RECORD_STEP_ABORT_BARRIER, out->key, &registered, &moved,
@@ -125,7 +125,7 @@ static enum nexus_error finish_take_back(struct handover *handover, bool force)
 	struct record *record = handover->record;
 	const struct record_terms *out = &record->out;
 	enum handover_wire wire = HANDOVER_UNKNOWN;
-	struct handover_view view;
+	struct handover_view view = {0};
 	enum nexus_error error;
 	bool registered, holds;
 	uint32_t moved;
@@ -195,7 +195,7 @@ enum nexus_error handover_drop_take_back(struct handover *handover)
 {
 	struct record *record = handover->record;
 	const struct record_terms *out = &record->out;
-	struct handover_view view;
+	struct handover_view view = {0};
 	enum nexus_error error;
 	bool holds;
 
@@ -222,10 +222,10 @@ static enum nexus_error take_back(struct handover *handover, bool force)
 {
 	struct record *record = handover->record;
 	const struct record_terms *out = &record->out;
-	struct handover_view view;
-	enum handover_wire wire;
+	struct handover_view view = {0};
+	enum handover_wire wire = HANDOVER_UNKNOWN;
 	enum nexus_error error;
-	bool registered;
+	bool registered = false;
 	uint32_t moved;
 	struct pr_keys keys;
 
@@ -277,11 +277,11 @@ static enum nexus_error abort_by_preempt(struct handover *handover, bool force)
 	struct record *record = handover->record;
 	const struct record_terms *out = &record->out;
 	struct pr_out step = preempt(out, PR_OUT_PREEMPT);
-	struct handover_view view;
+	struct handover_view view = {0};
 	struct pr_keys keys;
-	enum handover_wire wire;
+	enum handover_wire wire = HANDOVER_UNKNOWN;
 	enum nexus_error error;
-	bool registered;
+	bool registered = false;
 	uint32_t moved;
 
 	error = handover_look(handover, out->key, &view);

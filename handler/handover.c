@@ -127,7 +127,7 @@ enum nexus_error handover_register(struct handover *handover, enum record_step s
 enum nexus_error handover_look(struct handover *handover, uint64_t key,
 			       struct handover_view *ret_view)
 {
-	struct handover_view view;
+	struct handover_view view = {0};
 
 	do {
 		if (!handover->ops->read_keys(handover->user, key, &view.keys))
@@ -157,7 +157,7 @@ enum nexus_error handover_probe(struct handover *handover, enum record_step step
 				struct pr_keys *ret_after)
 {
 	struct pr_keys before, after;
-	enum handover_wire wire;
+	enum handover_wire wire = HANDOVER_UNKNOWN;
 	enum nexus_error error;
 
 	if (!handover->ops->read_keys(handover->user, key, &before))
@@ -278,10 +278,10 @@ enum nexus_error handover_undo(struct handover *handover, enum record_step step,
 			       bool preempted, bool *ret_holds)
 {
 	uint32_t proven = handover->record->proven;
-	struct handover_view view;
-	enum handover_wire wire;
+	struct handover_view view = {0};
+	enum handover_wire wire = HANDOVER_UNKNOWN;
 	enum nexus_error error;
-	bool registered;
+	bool registered = false;
 	uint32_t moved;
 	struct pr_keys after;
 
