@@ -76,6 +76,37 @@ class Lio:
         )
         return Backstore(name, done.stdout.strip())
 
+    def ramdisk(self, name, size_mib):
+        """A backstore in memory: a LUN that is as fast as a LUN can be."""
+        self.pr_folder()
+        done = self._script(
+            f"""
+            n=0; while [ -d core/rd_mcp_$n ]; do n=$((n + 1)); done
+            mkdir -p core/rd_mcp_$n/{name}; cd core/rd_mcp_$n/{name}
+            echo rd_pages={size_mib * 256} >control
+            echo {hashlib.sha256(name.encode()).hexdigest()[:32]} >wwn/vpd_unit_serial
+            echo 1 >enable
+            pwd
+            """
+        )
+        return Backstore(name, done.stdout.strip())
+
+    def iblock(self, name, nexus):
+        """A backstore on a block device, whose reservations are LIO's own."""
+        done = self._script(
+            f"""
+            modprobe target_core_iblock
+            n=0; while [ -d core/iblock_$n ]; do n=$((n + 1)); done
+            mkdir -p core/iblock_$n/{name}; cd core/iblock_$n/{name}
+            echo udev_path={nexus.disk} >control
+            echo {nexus.disk} >udev_path
+            echo {hashlib.sha256(name.encode()).hexdigest()[:32]} >wwn/vpd_unit_serial
+            echo 1 >enable
+            pwd
+            """
+        )
+        return Backstore(name, done.stdout.strip())
+
     def pscsi(self, name, nexus):
         """A backstore that passes everything through to a SCSI device, PERSISTENT
         RESERVE included: what a guest has without prmig."""
