@@ -14,8 +14,9 @@ from rig.prmig import Prmig
 
 COUNT = int(os.environ.get("PRMIG_SOAK", 1000 if os.environ.get("PRMIG_FULL") == "1" else 30))
 KEY = 0x50AC
-# In the second half. What is taken once is taken in the first 20; then it stood still over 180.
-GROWTH_KIB = 1024 if COUNT < 200 else 256
+# In the second half, where it stands still but for steps of 2 MiB, up or down, by which the C library
+# takes an arena or gives it back.
+GROWTH_KIB = 3072
 
 
 def test_soak(rig, deb):
