@@ -100,6 +100,7 @@ void points_reach(enum record_step step, enum handover_moment moment)
 	write_log(name);
 	here = is_armed_locked(name);
 	pthread_mutex_unlock(&lock);
+	/* To this thread: one that is sent to the process may be taken by another, and this one goes on meanwhile. */
 	if (here)
-		kill(getpid(), stop != NULL && stop[0] != '\0' ? SIGSTOP : SIGKILL);
+		raise(stop != NULL && stop[0] != '\0' ? SIGSTOP : SIGKILL);
 }

@@ -99,6 +99,8 @@ static inline void check_run(const char *name, void (*test)(void))
 {
 	bool good;
 
+	/* What a test that never ends has said is not lost with it. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	__atomic_store_n(&check_failures, 0, __ATOMIC_RELAXED);
 	check_note = "";
 	test();
