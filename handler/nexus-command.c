@@ -99,6 +99,10 @@ void nexus_watch_result(struct nexus *nexus, const struct lun_result *result, bo
 		if (asc_ascq == SCSI_ASC_REGISTRATIONS_PREEMPTED ||
 		    asc_ascq == SCSI_ASC_RESERVATIONS_PREEMPTED || asc_ascq >> 8 == 0x29)
 			nexus->doubt = HANDOVER_DOUBT_TOLD;
+		if (asc_ascq == SCSI_ASC_CAPACITY_DATA_CHANGED) {
+			nexus->identify_wanted = true;
+			pthread_cond_signal(&nexus->work);
+		}
 		/* prmig's own command met it, or one that came before the guest did. */
 		if (!guest || !nexus->gate_open)
 			add_unit_attention_locked(nexus, asc_ascq);

@@ -72,6 +72,7 @@ struct nexus {
 	bool guest_runs_wanted;
 	uint64_t guest_runs_asked_ms;
 	bool connect_wanted;
+	bool identify_wanted; /* connected, but the LUN has changed its size */
 	bool resync_wanted;
 	enum handover_doubt doubt;
 	bool first_connect_done;

@@ -183,13 +183,15 @@ void *nexus_thread(void *user)
 	for (;;) {
 		struct nexus_job *job;
 
-		while (!nexus->stop && !nexus->connect_wanted && !nexus->ran_wanted &&
+		while (!nexus->stop && !nexus->connect_wanted && !nexus->identify_wanted &&
+		       !nexus->ran_wanted &&
 		       !nexus->guest_runs_wanted && !resync_due_locked(nexus) &&
 		       nexus->queue.head == NULL)
 			pthread_cond_wait(&nexus->work, &nexus->lock);
 		if (nexus->stop && nexus->queue.head == NULL)
 			break;
-		if (!nexus->stop && nexus->connect_wanted) {
+		if (!nexus->stop && (nexus->connect_wanted || nexus->identify_wanted)) {
+			nexus->identify_wanted = false;
 			pthread_mutex_unlock(&nexus->lock);
 			nexus_connect(nexus);
 			pthread_mutex_lock(&nexus->lock);

@@ -284,6 +284,25 @@ static uint32_t last_block(unsigned int side)
 	       io.data[3];
 }
 
+static void blocks_in_machine(void *arg)
+{
+	*(uint64_t *)arg = host_num_lbas(host_find_device(PAIR_NAME));
+}
+
+/* What the kernel is told, and targetcli shows. */
+static bool wait_blocks(unsigned int side, uint64_t want)
+{
+	uint32_t waited;
+	uint64_t blocks = 0;
+
+	for (waited = 0; waited < SETTLE_MS && blocks != want; waited += 10) {
+		usleep(10000);
+		if (!machine_call(pair.machine[side], blocks_in_machine, &blocks, sizeof(blocks)))
+			return false;
+	}
+	return blocks == want;
+}
+
 static void test_grown(void)
 {
 	struct bus_reply reply;
@@ -292,11 +311,14 @@ static void test_grown(void)
 	fake_lun_set_capacity(pair.lun, 8192);
 	check_told(S, CAPACITY_CHANGED);
 	CHECK_INT(last_block(S), 8191);
+	CHECK(wait_blocks(S, 8192));
 	fake_lun_set_capacity(pair.lun, 16384);
 	/* Met by prmig first. */
 	call(S, "Resync", NULL, &reply);
 	check_told(S, CAPACITY_CHANGED);
 	CHECK_INT(last_block(S), 16383);
+	CHECK(wait_blocks(S, 16384));
+	CHECK(pair_is_at(holder, S));
 }
 
 int main(int argc, char **argv)
