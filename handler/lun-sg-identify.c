@@ -1,220 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which logical unit is behind an open device: INQUIRY, VPD 83h, READ CAPACITY. */
+/* Which logical unit is behind an open device. */
 #include "lun-sg.h"
 
 #include <stdio.h>
-#include <string.h>
 
-#define TIMEOUT_MS 5000
-#define INQUIRY_LEN 36
-#define VPD_FIRST_LEN 255 /* some devices take no more */
-#define VPD_MAX 4096
-#define VPD_DEVICE_IDENTIFICATION 0x83
-#define CAPACITY_16_LEN 32
-#define CAPACITY_10_LEN 8
-/* As many as one event can leave waiting (power on, capacity, inquiry data, mode parameters...). */
-#define UNIT_ATTENTION_TRIES 8
+#include "lun-identify.h"
 
-static uint16_t get_be16(const uint8_t *bytes)
+struct open_device {
+	int fd;
+	const struct lun_sg_device *device;
+};
+
+static void execute(void *user, struct lun_io *io)
 {
-	return (uint16_t)(bytes[0] << 8 | bytes[1]);
-}
-
-static uint32_t get_be32(const uint8_t *bytes)
-{
-	return (uint32_t)get_be16(bytes) << 16 | get_be16(bytes + 2);
-}
-
-static uint64_t get_be64(const uint8_t *bytes)
-{
-	return (uint64_t)get_be32(bytes) << 32 | get_be32(bytes + 4);
-}
-
-/* One command with data-in. Returns the bytes that arrived; negative: result is not GOOD. */
-static int command_in(int fd, const struct lun_sg_device *device, const uint8_t *cdb,
-		      size_t cdb_len, uint8_t *data, uint32_t len, struct lun_result *ret_result)
-{
-	struct iovec iov = {.iov_base = data, .iov_len = len};
-	struct lun_io io = {
-		.cdb = cdb,
-		.cdb_len = cdb_len,
-		.direction = SCSI_DIR_IN,
-		.iov = &iov,
-		.iov_cnt = 1,
-		.data_len = len,
-		.timeout_ms = TIMEOUT_MS,
-	};
+	const struct open_device *open_device = user;
 	bool gone;
 
-	memset(data, 0, len);
-	lun_sg_execute(fd, device->char_device, 0, &io, &gone);
-	*ret_result = io.result;
-	return io.result.status == SCSI_GOOD ? (int)(len - io.result.residual_bytes) : -1;
+	lun_sg_execute(open_device->fd, open_device->device->char_device, 0, io, &gone);
 }
 
-/* How a command failed, for a sentence. */
-static const char *result_text(const struct lun_result *result, char *buf, size_t len)
+static struct lun_way way_of(struct open_device *open_device)
 {
-	uint16_t asc_ascq;
-	uint8_t key;
-
-	if (scsi_sense_parse(result->sense, result->sense_len, &key, &asc_ascq))
-		snprintf(buf, len, "status %02xh, sense %x/%02x/%02x", result->status, key,
-			 asc_ascq >> 8, asc_ascq & 0xff);
-	else
-		snprintf(buf, len, "status %02xh", result->status);
-	return buf;
-}
-
-static bool inquiry_disk(int fd, const struct lun_sg_device *device, bool *ret_missing,
-			 char *reason)
-{
-	static const uint8_t cdb[] = {SCSI_INQUIRY, 0, 0, 0, INQUIRY_LEN, 0};
-	struct lun_result result;
-	uint8_t data[INQUIRY_LEN];
-	char text[64];
-	int len;
-
-	len = command_in(fd, device, cdb, sizeof(cdb), data, sizeof(data), &result);
-	if (len < 0) {
-		*ret_missing = result.unknown || result.status == SCSI_BUSY;
-		snprintf(reason, LUN_REASON_MAX, "%s does not answer INQUIRY (%s)", device->node,
-			 result_text(&result, text, sizeof(text)));
-		return false;
-	}
-	if (len < 1 || data[0] >> 5 != 0) {
-		*ret_missing = true;
-		snprintf(reason, LUN_REASON_MAX,
-			 "%s: the target has no logical unit there (now): INQUIRY shows %02xh",
-			 device->node, data[0]);
-		return false;
-	}
-	if ((data[0] & 0x1f) != 0) {
-		snprintf(reason, LUN_REASON_MAX,
-			 "%s is a SCSI device, but no disk (type %02xh): give a disk", device->node,
-			 data[0] & 0x1f);
-		return false;
-	}
-	return true;
+	return (struct lun_way){
+		.execute = execute,
+		.user = open_device,
+		.node = open_device->device->node,
+		.size_bytes = open_device->device->size_bytes,
+		.block_len_bytes = open_device->device->block_len_bytes,
+	};
 }
 
 bool lun_sg_identify(int fd, const struct lun_sg_device *device, char *ret_designator,
 		     bool *ret_missing, char *reason)
 {
-	uint8_t cdb[] = {SCSI_INQUIRY, 1, VPD_DEVICE_IDENTIFICATION, 0, VPD_FIRST_LEN, 0};
-	struct lun_result result;
-	uint8_t page[VPD_MAX];
-	char text[64];
-	int len, full;
+	struct open_device open_device = {fd, device};
+	struct lun_way way = way_of(&open_device);
 
-	*ret_missing = false;
-	if (!inquiry_disk(fd, device, ret_missing, reason))
-		return false;
-	len = command_in(fd, device, cdb, sizeof(cdb), page, VPD_FIRST_LEN, &result);
-	full = len >= 4 ? get_be16(page + 2) + 4 : 0;
-	if (full > VPD_FIRST_LEN) {
-		full = full < VPD_MAX ? full : VPD_MAX;
-		cdb[3] = (uint8_t)(full >> 8);
-		cdb[4] = (uint8_t)full;
-		len = command_in(fd, device, cdb, sizeof(cdb), page, (uint32_t)full, &result);
-	}
-	if (len < 0) {
-		*ret_missing = result.unknown || result.status == SCSI_BUSY;
-		snprintf(reason, LUN_REASON_MAX,
-			 "%s does not answer INQUIRY for page 83h (%s), by which prmig knows a LUN "
-			 "on every host",
-			 device->node, result_text(&result, text, sizeof(text)));
-		return false;
-	}
-	if (len < 4 || page[1] != VPD_DEVICE_IDENTIFICATION ||
-	    !scsi_vpd_designator(page, (size_t)len, ret_designator)) {
-		snprintf(
-			reason, LUN_REASON_MAX,
-			"%s has no designator in VPD page 83h, by which prmig knows a LUN on every "
-			"host",
-			device->node);
-		return false;
-	}
-	return true;
-}
-
-static bool unit_attention_keep(const struct lun_result *result, struct lun_identity *identity)
-{
-	struct lun_unit_attention *kept;
-	uint16_t asc_ascq;
-	uint8_t key;
-
-	if (result->status != SCSI_CHECK_CONDITION ||
-	    !scsi_sense_parse(result->sense, result->sense_len, &key, &asc_ascq) ||
-	    key != SCSI_UNIT_ATTENTION)
-		return false;
-	if (identity->unit_attention_count < LUN_UNIT_ATTENTION_MAX) {
-		kept = &identity->unit_attentions[identity->unit_attention_count++];
-		kept->sense_len = result->sense_len;
-		memcpy(kept->sense, result->sense, result->sense_len);
-	}
-	return true;
-}
-
-/* command_in again and again while unit attentions answer it; they are kept in identity. */
-static int command_capacity(int fd, const struct lun_sg_device *device, const uint8_t *cdb,
-			    size_t cdb_len, uint8_t *data, uint32_t len,
-			    struct lun_identity *identity, struct lun_result *ret_result)
-{
-	int tries = 0, got;
-
-	do
-		got = command_in(fd, device, cdb, cdb_len, data, len, ret_result);
-	while (got < 0 && unit_attention_keep(ret_result, identity) &&
-	       ++tries < UNIT_ATTENTION_TRIES);
-	return got;
-}
-
-static bool capacity_read(int fd, const struct lun_sg_device *device, struct lun_identity *identity,
-			  char *reason)
-{
-	static const uint8_t cdb_16[16] = {SCSI_SERVICE_ACTION_IN_16, 0x10, [13] = CAPACITY_16_LEN};
-	static const uint8_t cdb_10[10] = {SCSI_READ_CAPACITY_10};
-	struct lun_result result;
-	uint8_t data[CAPACITY_16_LEN];
-	char text[64];
-
-	if (command_capacity(fd, device, cdb_16, sizeof(cdb_16), data, CAPACITY_16_LEN, identity,
-			     &result) >= 12) {
-		identity->blocks = get_be64(data) + 1;
-		identity->block_len_bytes = get_be32(data + 8);
-	} else if (command_capacity(fd, device, cdb_10, sizeof(cdb_10), data, CAPACITY_10_LEN,
-				    identity, &result) >= 8) {
-		identity->blocks = (uint64_t)get_be32(data) + 1;
-		identity->block_len_bytes = get_be32(data + 4);
-	} else if (device->block_len_bytes != 0 && device->size_bytes != 0) {
-		/* LIO conflicts READ CAPACITY under Exclusive Access: a nexus that was fenced must
-		 * open all the same, and the kernel learnt the capacity earlier. */
-		identity->blocks = device->size_bytes / device->block_len_bytes;
-		identity->block_len_bytes = device->block_len_bytes;
-	} else {
-		snprintf(reason, LUN_REASON_MAX, "%s does not tell its capacity (%s)", device->node,
-			 result_text(&result, text, sizeof(text)));
-		return false;
-	}
-	if (identity->blocks == 0 || identity->block_len_bytes == 0) {
-		snprintf(reason, LUN_REASON_MAX, "%s has no capacity (%llu blocks of %u bytes)",
-			 device->node, (unsigned long long)identity->blocks,
-			 identity->block_len_bytes);
-		return false;
-	}
-	return true;
+	return lun_identify(&way, ret_designator, ret_missing, reason);
 }
 
 bool lun_sg_identify_fully(int fd, const struct lun_sg_device *device,
 			   struct lun_identity *ret_identity, char *reason)
 {
-	struct lun_identity identity = {.max_transfer_bytes = device->max_transfer_bytes};
+	struct open_device open_device = {fd, device};
+	struct lun_way way = way_of(&open_device);
+	struct lun_identity identity;
 	bool missing;
 
-	if (!lun_sg_identify(fd, device, identity.designator, &missing, reason) ||
-	    !capacity_read(fd, device, &identity, reason))
+	if (!lun_identify_fully(&way, &identity, &missing, reason))
 		return false;
+	identity.max_transfer_bytes = device->max_transfer_bytes;
 	snprintf(identity.device, sizeof(identity.device), "%s", device->node);
 	*ret_identity = identity;
 	return true;
