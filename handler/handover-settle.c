@@ -122,14 +122,15 @@ static enum nexus_error settle_release(struct handover *handover)
 	return error == NEXUS_ERROR_WRONG_STATE ? handover_conclude(handover) : error;
 }
 
-static enum nexus_error settle_undo(struct handover *handover, uint64_t key, bool *flag)
+/* preempted: it may hold, though a second nexus has the key. */
+static enum nexus_error settle_undo(struct handover *handover, uint64_t key, bool preempted,
+				    bool *flag)
 {
 	struct record *record = handover->record;
 	enum nexus_error error;
 	bool holds;
 
-	error = handover_undo(handover, record->step, key,
-			      flag == &record->in_registered && record->in_exact, &holds);
+	error = handover_undo(handover, record->step, key, preempted, &holds);
 	if (error != NEXUS_OK)
 		return error;
 	*flag = holds;
@@ -159,14 +160,16 @@ enum nexus_error handover_settle(struct handover *handover)
 		return settle_import(handover);
 	case RECORD_STEP_IMPORT_UNDO:
 	case RECORD_STEP_ABORT_UNREGISTER:
-		return settle_undo(handover, record->in.key, &record->in_registered);
+		return settle_undo(handover, record->in.key, record->in_exact,
+				   &record->in_registered);
 	case RECORD_STEP_RELEASE_UNREGISTER:
 		return settle_release(handover);
 	case RECORD_STEP_ABORT_REGISTER:
 	case RECORD_STEP_ABORT_TAKE_BACK:
 		return settle_take_back(handover);
 	case RECORD_STEP_ABORT_UNDO:
-		return settle_undo(handover, record->out.key, &record->take_back);
+		return settle_undo(handover, record->out.key, record->take_back_sent,
+				   &record->take_back);
 	case RECORD_STEP_PREPARE_REGISTER:
 	case RECORD_STEP_PREPARE_UNREGISTER:
 		return handover_settle_prepare(handover);
