@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """pytest's set-up of the system tests: the rig, and the package under test."""
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,24 @@ def deb():
         [SOURCE_ROOT / "scripts/build-deb"], stdout=subprocess.PIPE, text=True, check=True
     )
     return Path(done.stdout.strip().splitlines()[-1])
+
+
+@pytest.fixture(scope="session")
+def points_handler(deb):  # pylint: disable=unused-argument  # it has installed what a build needs
+    """The handler with the named points of handler/points.h built in, which is
+    no package's: for the machines of a test that kills the daemon there."""
+    tree = SOURCE_ROOT / "build/points"
+    tree.mkdir(exist_ok=True)
+    configure = ["cmake", "-S", SOURCE_ROOT, "-B", tree, "-G", "Ninja", "-DPRMIG_POINTS=ON"]
+    configure += ["-DPRMIG_TESTS=OFF", "-DPRMIG_WERROR=OFF"]
+    with open(tree / "lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for command in (configure, ["ninja", "-C", tree, "handler_prmig"]):
+            done = subprocess.run(
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+            )
+            assert done.returncode == 0, done.stdout[-3000:]
+    return tree / "handler_prmig.so"
 
 
 @pytest.fixture(scope="module")

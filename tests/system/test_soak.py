@@ -31,7 +31,7 @@ def test_soak(rig, deb):
         options = {"incoming": "on"} if sides else {}
         backstore = prmig.create(name, nexus.disk, **options)
         sides.append((name, lio.loopback(backstore).disk))
-    for script in ("scsi.py", "soak.py"):
+    for script in ("scsi.py", "stranger.py", "soak.py"):
         vm.put(SOURCE_ROOT / "tests/system/inside" / script, f"/root/{script}")
     options = {
         "count": COUNT,

@@ -71,16 +71,10 @@ def hosts(rig, deb):
 
 
 def assemble(name, hosts, login, bystander):
-    """A Site; login(vm, who) gives the nodes of the LUN on a machine."""
-    source, destination = (
-        Side(prmig, name, initiator_name(who), login(prmig.vm, who))
-        for prmig, who in zip(hosts, ("source", "destination"))
-    )
-    disk, sg = login(destination.vm, "stranger")
-    site = Site(name, source, destination, bystander, Port(destination.vm, sg))
-    site.stranger_disk = disk
-    source.create()
-    destination.create(incoming="on")
+    """A Site; the stranger is at the destination's host."""
+    site = Site(name, hosts, login, bystander)
+    site.stranger_disk, sg = login(hosts[1].vm, "stranger")
+    site.stranger = Port(hosts[1].vm, sg)
     return site
 
 

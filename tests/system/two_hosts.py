@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import pytest
 from rig import pr
 from rig.lio import Backstore
-from rig.prmig import DBusError
+from rig.prmig import DBusError, Prmig
 from rig.process import wait_until
 
 GUEST_KEY = 0xABCD1
@@ -38,12 +38,12 @@ class Port:
     """
 
     def __init__(self, vm, node):
-        self._vm = vm
+        self.vm = vm
         self.node = node
 
     def run(self, command, **options):
         drain = f"for i in 1 2 3 4 5 6; do sg_turs {self.node} </dev/null && break; done"
-        return self._vm.run(f"{{ {drain}; }} >/dev/null 2>&1; {command}", **options)
+        return self.vm.run(f"{{ {drain}; }} >/dev/null 2>&1; {command}", **options)
 
     # What initiators do; each returns sg3-utils' exit status.
 
@@ -60,7 +60,7 @@ class Port:
         return pr.preempt(self, self.node, key, victim, kind).status
 
     def write(self, text, lba=0, quiet=False):
-        return pr.write(self._vm if quiet else self, self.node, lba, text).status
+        return pr.write(self.vm if quiet else self, self.node, lba, text).status
 
     def read(self, lba=0):
         """The text of a block, or the exit status of a read that failed."""
@@ -99,7 +99,7 @@ class Side:
         self.initiator = initiator
         self.disk, sg = nodes
         self.own = Port(self.vm, sg)  # the host's own, beside prmig: only to look
-        self._nexus = self._path = self.guest = None
+        self._nexus = self._path = self.guest = self.guest_disk = None
 
     def create(self, **options):
         """Written into configfs, as the rig does: targetcli takes seconds."""
@@ -118,6 +118,14 @@ class Side:
         self._path = done.stdout.strip()
         self._nexus = self.prmig.lio.loopback(Backstore(self.name, self._path))
         self.guest = Port(self.vm, self._nexus.sg)
+        self.guest_disk = self._nexus.disk
+
+    def come_back(self, nodes, **options):
+        """After a reboot of the host, on the LUN's nodes as they are called now."""
+        self.prmig = Prmig(self.vm)
+        self.disk, sg = nodes
+        self.own = Port(self.vm, sg)
+        self.create(**options)
 
     def remove(self):
         """And all that is remembered of it."""
@@ -182,13 +190,20 @@ class Side:
 class Site:
     """A LUN, and those on it."""
 
-    def __init__(self, name, source, destination, bystander, stranger):
+    def __init__(self, name, hosts, login, bystander):
+        """hosts: Prmig of source and destination; login(vm, who): the nodes of
+        the LUN on a machine, under an initiator name of its own."""
+        source, destination = (
+            Side(prmig, name, initiator_name(who), login(prmig.vm, who))
+            for prmig, who in zip(hosts, ("source", "destination"))
+        )
+        source.create()
+        destination.create(incoming="on")
         self.name = name
         self.source = source
         self.destination = destination
         self.bystander = bystander
-        self.stranger = stranger
-        self.stranger_disk = None
+        self.stranger = self.stranger_disk = None
         self.has_full_status = True
         # How the LUN answers a REGISTER that takes effect.
         self.register_status = pr.GOOD

@@ -28,6 +28,7 @@ import threading
 import time
 
 import scsi
+from stranger import Stranger
 from gi.repository import Gio, GLib
 
 DEVICE = "soak"
@@ -138,40 +139,6 @@ class Guest:
         run("dmsetup", "remove", "--retry", DEVICE)
 
 
-class Stranger:
-    """Another initiator, which writes where the guest does."""
-
-    def __init__(self, node):
-        self._disk = scsi.Disk(node)
-        self.refused = 0
-        self.others = {}  # what else was answered, and how often
-        self.taken = 0
-        self._stop = False
-        self._thread = threading.Thread(target=self._work)
-
-    def _work(self):
-        chance = random.Random(1)
-        data = b"stranger" * 512
-        while not self._stop:
-            block = (FIRST_MIB << 8) + chance.randrange(REGIONS * REGION_MIB << 8)
-            cdb = b"\x2a\0" + (block * 8).to_bytes(4, "big") + b"\0\0\x08\0"
-            answer = self._disk.command(cdb, data)
-            if answer.good:
-                self.taken += 1
-            elif str(answer) == "CONFLICT":
-                self.refused += 1
-            else:
-                self.others[str(answer)] = self.others.get(str(answer), 0) + 1
-            time.sleep(0.03)
-
-    def start(self):
-        self._thread.start()
-
-    def end(self):
-        self._stop = True
-        self._thread.join()
-
-
 class Daemon:
     """What the daemon uses."""
 
@@ -231,7 +198,7 @@ def main():
     pr_out(disk, 0, new=key)
     pr_out(disk, 1, key, kind=5)
     guest = Guest(here.disk, FIRST_MIB + REGION_MIB * REGIONS)
-    stranger = Stranger(options["stranger"])
+    stranger = Stranger(options["stranger"], FIRST_MIB << 8, REGIONS * REGION_MIB << 8)
     daemon = Daemon()
     chance = random.Random(2)
     times, held, done, failure = [], 0, 0, ""
@@ -268,7 +235,7 @@ def main():
     seconds = time.monotonic() - begin
     if not failure:
         guest.end(options["lun"])
-    stranger.end()
+    refused, taken, others = stranger.end()
     # A connection of the bus, a thread: what ends by itself has a moment for it.
     time.sleep(1)
     look = scsi.Disk(options["stranger"])
@@ -282,9 +249,9 @@ def main():
                 "failure": failure,
                 "fio_runs": guest.runs,
                 "fio_errors": guest.errors,
-                "refused": stranger.refused,
-                "taken": stranger.taken,
-                "others": stranger.others,
+                "refused": refused,
+                "taken": taken,
+                "others": others,
                 "keys": read_keys(look),
                 "reservation": read_reservation(look),
                 "before": before,

@@ -342,7 +342,8 @@ class VM:
             stdout.decode(errors="replace"),
             stderr.decode(errors="replace"),
         )
-        if result.status == 255 and self._master.poll() is not None:
+        master = self._master
+        if result.status == 255 and (master is None or master.poll() is not None):
             raise RigError(f"{self.name}: the ssh connection is gone\n{self.console_tail()}")
         if check and not result.ok:
             raise CommandFailed(result)

@@ -70,8 +70,51 @@ class Prmig:
             "busctl --system status org.prmig1 >/dev/null", seconds, "org.prmig1 on the bus"
         )
 
+    def wait_open(self, name, seconds=60):
+        """Until a nexus is there and nothing is wrong with its LUN."""
+        self.vm.wait_for(
+            f"busctl get-property org.prmig1 {object_path(name)} org.prmig1.Nexus Failure"
+            " | grep -qx 's \"\"'",
+            seconds,
+            f"nexus {name} has its LUN",
+        )
+
     def daemon_pid(self):
         return int(self.vm.run("systemctl show -P MainPID tcmu-runner.service").stdout)
+
+    # A handler that stops at named points: see handler/points.h
+
+    _POINT, _POINTS = "/run/prmig-point", "/var/log/prmig-points"
+
+    def install_points(self, handler):
+        """Put a handler that was built with the points in the place of the
+        installed one. One that is started again stops nowhere."""
+        installed = self.vm.run("dpkg -L prmig | grep /handler_prmig.so").stdout.strip()
+        self.vm.put(handler, f"{installed}.new")
+        self.vm.run(["mv", f"{installed}.new", installed])
+        self.vm.put_data(
+            f"""[Service]
+            Environment=PRMIG_POINT={self._POINT} PRMIG_POINT_LOG={self._POINTS} PRMIG_POINT_STOP=1
+            ExecStartPre=rm -f {self._POINT}
+            """,
+            "/etc/systemd/system/tcmu-runner.service.d/points.conf",
+        )
+        self.vm.run("systemctl daemon-reload")
+        self.restart()
+
+    def arm(self, point):
+        """The daemon will stop at this point."""
+        self.vm.run(f"rm -f {self._POINTS}; echo -n {point} >{self._POINT}")
+
+    def wait_point(self, point, seconds=30):
+        """Until the daemon stands at that point; returns its pid."""
+        pid = self.daemon_pid()
+        self.vm.run(
+            f"""timeout {seconds} sh -c 'until grep -q "^State:.T" /proc/{pid}/status
+            do sleep 0.05; done'; tail -n 1 {self._POINTS} | grep -qx {point}""",
+            timeout=seconds + 30,
+        )
+        return pid
 
     # Backstores
 
