@@ -51,6 +51,7 @@ bool lun_sg_identify_fully(int fd, const struct lun_sg_device *device,
 		return false;
 	identity.max_transfer_bytes = device->max_transfer_bytes;
 	snprintf(identity.device, sizeof(identity.device), "%s", device->node);
+	identity.path_count = lun_sg_path(device, &identity.paths[0]) ? 1 : 0;
 	*ret_identity = identity;
 	return true;
 }

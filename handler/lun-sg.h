@@ -46,6 +46,11 @@ bool lun_sg_device_find(const char *path, struct lun_sg_device *ret_device, bool
 int lun_sg_device_open(const struct lun_sg_device *device, int flags, bool *ret_missing,
 		       char *reason);
 
+/* ---- the physical nexus (lun-sg-path.c) ---- */
+
+/* By which ports the device is reached. False: sysfs does not say. */
+bool lun_sg_path(const struct lun_sg_device *device, struct lun_path *ret_path);
+
 /* ---- one SG_IO (lun-sg-io.c) ---- */
 
 /* Sends io by SG_IO on fd, waits, and fills io->result. *ret_gone: the device is not there any

@@ -49,12 +49,25 @@ struct lun_unit_attention {
 	uint8_t sense[SCSI_SENSE_MAX];
 };
 
+/* A path: the two ends of an I_T nexus, by names that are the same for the same ports of this host
+ * however the path is named, and of no other. */
+#define LUN_PORT_MAX 256
+struct lun_path {
+	char initiator_port[LUN_PORT_MAX];
+	char target_port[LUN_PORT_MAX];
+};
+
+#define LUN_PATHS_MAX 8
+
 struct lun_identity {
 	char designator[SCSI_DESIGNATOR_MAX]; /* VPD 83h, "naa.6001405..." */
 	char device[CFGSTRING_MAX + 1];	      /* the node in use, "/dev/sdb" */
 	uint64_t blocks;
 	uint32_t block_len_bytes;
 	uint32_t max_transfer_bytes; /* what one command can carry; 0: no limit known */
+	/* Two nexuses never share one. None known: device stands for it. */
+	uint8_t path_count;
+	struct lun_path paths[LUN_PATHS_MAX];
 	/* Unit attentions that met the identification's own commands, oldest first. They are the
 	 * guest's: whoever connects hands them on. */
 	uint8_t unit_attention_count;

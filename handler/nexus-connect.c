@@ -77,6 +77,12 @@ static bool bring_up(struct nexus *nexus)
 
 	nexus->deadline_ms = nexus_now_ms() + NEXUS_CALL_MS;
 	if (!lun_connect(nexus->lun, &identity, reason)) {
+		if (!lun_is_connected(nexus->lun))
+			nexus_unclaim(nexus);
+		set_failure(nexus, reason);
+		return false;
+	}
+	if (!nexus_claim(nexus, &identity, reason)) {
 		set_failure(nexus, reason);
 		return false;
 	}

@@ -38,6 +38,13 @@ struct nexus_held {
 	struct nexus_job *head, **tail;
 };
 
+/* The physical I_T nexuses that a nexus has taken. */
+struct nexus_claim {
+	char designator[SCSI_DESIGNATOR_MAX];
+	size_t path_count;
+	struct lun_path paths[LUN_PATHS_MAX];
+};
+
 struct nexus {
 	struct nexus_config config;
 	const struct nexus_port_ops *ops;
@@ -45,9 +52,11 @@ struct nexus {
 	struct lun *lun;
 	struct nexus *next; /* registry */
 	pthread_t thread;
+	struct nexus *next_claim; /* both under nexus-claim.c's lock */
+	struct nexus_claim claim;
 
 	/*
-	 * Locks, in this order: the registry's (nexus.c), then lock. Neither is held over a callback, or over
+	 * Locks, in this order: the registry's or the claims', then lock. None is held over a callback, or over
 	 * anything of the backend's.
 	 */
 	pthread_mutex_t lock;
@@ -99,12 +108,18 @@ uint64_t nexus_now_ms(void);
 
 /* nexus-registry.c */
 bool nexus_registry_has(const char *name);
-/* False: another nexus is on the same device; its name is in ret_other (CFGSTRING_NAME_MAX + 1 bytes). */
-bool nexus_registry_add(struct nexus *nexus, char *ret_other);
+void nexus_registry_add(struct nexus *nexus);
 void nexus_registry_remove(struct nexus *nexus);
 /* What others see of it now; tells the observer, without a lock. */
 void nexus_publish(struct nexus *nexus);
 void nexus_notify_fenced(struct nexus *nexus, bool fenced, uint64_t key);
+
+/* nexus-claim.c */
+/* Takes the physical nexuses by which the LUN was just reached, in place of those taken before. False:
+ * another nexus has one of them; reason (LUN_REASON_MAX) names it, and nothing is taken. */
+bool nexus_claim(struct nexus *nexus, const struct lun_identity *identity, char *reason);
+/* Gives them up. */
+void nexus_unclaim(struct nexus *nexus);
 
 /* nexus-command.c */
 void nexus_queue_put(struct nexus_held *queue, struct nexus_job *job);

@@ -198,33 +198,14 @@ bool nexus_registry_has(const char *name)
 	return has;
 }
 
-bool nexus_registry_add(struct nexus *nexus, char *ret_other)
+void nexus_registry_add(struct nexus *nexus)
 {
-	char device[sizeof(nexus->info.device)];
-	struct nexus *other;
-
 	pthread_mutex_lock(&registry_lock);
-	pthread_mutex_lock(&nexus->lock);
-	snprintf(device, sizeof(device), "%s", nexus->info.device);
-	pthread_mutex_unlock(&nexus->lock);
-	for (other = registry; other != NULL; other = other->next) {
-		bool same;
-
-		pthread_mutex_lock(&other->lock);
-		same = strcmp(other->info.device, device) == 0;
-		pthread_mutex_unlock(&other->lock);
-		if (same) {
-			snprintf(ret_other, CFGSTRING_NAME_MAX + 1, "%s", other->config.name);
-			pthread_mutex_unlock(&registry_lock);
-			return false;
-		}
-	}
 	nexus->next = registry;
 	registry = nexus;
 	pthread_mutex_unlock(&registry_lock);
 	if (observer.added != NULL)
 		observer.added(observer.user, nexus->config.name);
-	return true;
 }
 
 void nexus_registry_remove(struct nexus *nexus)

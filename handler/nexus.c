@@ -117,6 +117,7 @@ static struct nexus *make(const struct nexus_config *config, const struct nexus_
 
 static void destroy(struct nexus *nexus)
 {
+	nexus_unclaim(nexus);
 	lun_destroy(nexus->lun);
 	pthread_cond_destroy(&nexus->work);
 	pthread_cond_destroy(&nexus->idle);
@@ -160,7 +161,6 @@ static bool start(struct nexus *nexus, char *reason)
 struct nexus *nexus_open(const struct nexus_config *config, const struct nexus_port_ops *ops,
 			 void *port, char *reason)
 {
-	char other[CFGSTRING_NAME_MAX + 1];
 	struct nexus *nexus;
 	bool was_known;
 
@@ -200,16 +200,7 @@ struct nexus *nexus_open(const struct nexus_config *config, const struct nexus_p
 		snprintf(reason, LUN_REASON_MAX, "no thread could be made");
 		goto fail;
 	}
-	if (!nexus_registry_add(nexus, other)) {
-		stop_thread(nexus);
-		snprintf(reason, LUN_REASON_MAX,
-			 "nexus '%s' is on %.200s already: the LUN could not tell the two guests "
-			 "apart; give this one "
-			 "another path to the LUN (another initiator port, NPIV, an iSCSI session "
-			 "of its own)",
-			 other, nexus->info.device);
-		goto fail;
-	}
+	nexus_registry_add(nexus);
 	return nexus;
 fail:
 	destroy(nexus);

@@ -14,6 +14,9 @@
 #define PATHS_UIO_CLASS "/sys/class/uio"
 #define PATHS_DEV_BLOCK "/sys/dev/block"
 #define PATHS_DEV_CHAR "/sys/dev/char"
+#define PATHS_ISCSI_SESSION "/sys/class/iscsi_session"
+#define PATHS_FC_HOST "/sys/class/fc_host"
+#define PATHS_FC_TARGET "/sys/class/fc_transport"
 
 /* printf into buf (NUL-terminated) with PRMIG_ROOT in front; negative ENAMETOOLONG when it does not
  * fit, else the length. */

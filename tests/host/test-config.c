@@ -9,6 +9,7 @@
 #define LUN_BYTES (8 * MIB)
 #define TEST_UNIT_READY 0x00
 #define NOT_READY_CAUSE_UNKNOWN 0x20400
+#define CAPACITY_DATA_CHANGED 0x62a09
 
 static char reason[HOST_REASON_MAX];
 
@@ -78,8 +79,84 @@ static void test_same_nexus_twice(void)
 	host_clear_log();
 	CHECK(first != NULL);
 	CHECK(!host_add_device(&config, reason));
-	CHECK(host_logged("nexus 'vm1' is on /dev/fake/0/0 already"));
+	CHECK(host_logged("nexus 'vm1' is on "));
+	CHECK(host_logged("by the same I_T nexus already (/dev/fake/0/0)"));
 	CHECK(device_end(first));
+}
+
+static bool unit_is_ready(struct host_device *device, uint32_t *ret_sense)
+{
+	struct host_io *io = io_opcode(TEST_UNIT_READY, HOST_NONE, 0);
+	bool ready;
+
+	host_execute(device, io);
+	ready = io->status == HOST_GOOD;
+	*ret_sense = ready ? 0 : host_sense(io);
+	io_free(io);
+	return ready;
+}
+
+static bool wait_ready(struct host_device *device)
+{
+	uint32_t sense;
+	int tries;
+
+	for (tries = 0; tries < 300; tries++) {
+		if (unit_is_ready(device, &sense))
+			return true;
+		usleep(100000);
+	}
+	return false;
+}
+
+/* A unit attention that meets the one that is refused is the other guest's. */
+static void test_attention_of_the_first(void)
+{
+	struct host_device *first = host_add("vm1", "prmig//dev/fake/0/0");
+	struct host_device_config config = {.name = "vm2", .cfgstring = "prmig//dev/fake/0/0"};
+	uint32_t sense;
+
+	if (!CHECK(first))
+		return;
+	fake_lun_set_capacity(fixture.lun, LUN_BYTES / FIXTURE_BLOCK);
+	CHECK(!host_add_device(&config, reason));
+	CHECK(!unit_is_ready(first, &sense));
+	CHECK_INT(sense, CAPACITY_DATA_CHANGED);
+	CHECK(unit_is_ready(first, &sense));
+	CHECK(device_end(first));
+}
+
+/* Each was alone once. The LUN comes for both: who connects first has it, the other waits. */
+static void test_same_nexus_when_the_lun_comes(void)
+{
+	static const char *const names[] = {"one", "two"};
+	struct host_device *devices[2];
+	unsigned int winner;
+	uint32_t sense;
+
+	for (size_t i = 0; i < 2; i++) {
+		devices[i] = host_add(names[i], "prmig//dev/fake/0/0");
+		CHECK(devices[i] && run_write(devices[i], 0, 1, 1));
+		CHECK(host_remove_device(devices[i], HOST_BLOCK));
+	}
+	host_set_lun_present(0, false);
+	for (size_t i = 0; i < 2; i++)
+		devices[i] = host_add(names[i], "prmig//dev/fake/0/0");
+	host_clear_log();
+	host_set_lun_present(0, true);
+	if (!CHECK(devices[0] && devices[1]))
+		return;
+	for (int tries = 0; tries < 300 && !host_logged("by the same I_T nexus already"); tries++)
+		usleep(100000);
+	winner = host_logged("nexus 'one' is on ") ? 0 : 1;
+	CHECK(wait_ready(devices[winner]));
+	CHECK(!unit_is_ready(devices[!winner], &sense));
+	CHECK_INT(sense, NOT_READY_CAUSE_UNKNOWN);
+	CHECK(run_read(devices[winner], 0, 1, 1));
+	CHECK(device_end(devices[winner]));
+	CHECK(wait_ready(devices[!winner]));
+	CHECK(run_read(devices[!winner], 0, 1, 1));
+	CHECK(device_end(devices[!winner]));
 }
 
 static void test_bad_name(void)
@@ -138,7 +215,6 @@ static void test_lun_missing_at_restart(void)
 {
 	struct host_device *device = host_add("vm1", "prmig//dev/fake/0/0");
 	struct host_io *io;
-	int tries;
 
 	if (!CHECK(device))
 		return;
@@ -156,15 +232,7 @@ static void test_lun_missing_at_restart(void)
 	/* Another one, that nothing is on disk of. */
 	CHECK(!host_add("vm2", "prmig//dev/fake/0/1"));
 	host_set_lun_present(0, true);
-	for (tries = 0; device && tries < 300; tries++) {
-		io = io_opcode(TEST_UNIT_READY, HOST_NONE, 0);
-		host_execute(device, io);
-		if (io->status == HOST_GOOD)
-			tries = 1000;
-		io_free(io);
-		usleep(100000);
-	}
-	CHECK(tries > 1000);
+	CHECK(device && wait_ready(device));
 	CHECK(device && run_read(device, 0, 1, 1));
 	CHECK(device && device_end(device));
 }
@@ -177,6 +245,8 @@ int main(void)
 	CHECK_RUN(test_exported);
 	CHECK_RUN(test_old_kernel);
 	CHECK_RUN(test_same_nexus_twice);
+	CHECK_RUN(test_attention_of_the_first);
+	CHECK_RUN(test_same_nexus_when_the_lun_comes);
 	CHECK_RUN(test_bad_name);
 	CHECK_RUN(test_size);
 	CHECK_RUN(test_block_size);

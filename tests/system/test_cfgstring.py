@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from rig import pr
+from rig import initiator, pr
 from rig.lio import Lio, Nexus
 from rig.prmig import DBusError, Prmig, object_path
 
@@ -379,6 +379,48 @@ def test_a_second_nexus_by_the_same_port(machine, nexus):
     log = machine.vm.run("tail -n 5 /var/log/tcmu-runner.log").stdout
     assert not there, "two nexuses were opened by one physical nexus"
     assert nexus in output + log
+
+
+def test_nexuses_of_one_lun(machine):
+    """A LUN by iSCSI, in three sessions of this host: of one initiator name, of the same name once more
+    (with another ISID), of another name. The first sees the LUN under two numbers."""
+    vm, lio = machine.vm, machine.lio
+    iqn, one, two = (f"iqn.2026-11.org.example:{word}" for word in ("sessions", "one", "two"))
+    lun = lio.fileio("sessions", "16M")
+    for number in (0, 1):
+        lio.iscsi_acl(iqn, one, lun, number)
+    lio.iscsi_acl(iqn, two, lun)
+    disk, sg = initiator.login(vm, one, "127.0.0.1", 3260, iqn, 0)
+    again, again_sg = initiator.nodes(vm, iqn, 1, one)
+    disks = [disk, initiator.login(vm, two, "127.0.0.1", 3260, iqn, 0, second=True)[0]]
+    first = vm.run("iscsiadm -m session").stdout.split("[")[1].split("]")[0]
+    vm.run(f"iscsiadm -m session -r {first} --op new")
+    vm.wait_for("[ $(ls /sys/class/iscsi_session | wc -l) = 3 ]", 30, "a third session")
+    session = vm.run("ls -d /sys/class/iscsi_session/session* | sort -V | tail -n 1").stdout.strip()
+    assert vm.get(f"{session}/initiatorname").strip() == one
+    found = vm.wait_for(f"ls {session}/device/target*/*:0/block", 30, "its LUN")
+    disks.append(f"/dev/{found.stdout.strip()}")
+
+    names = [f"session{number}" for number in range(3)]
+    assert create(machine, names[0], disk)[0]
+    for node in (again, again_sg, sg):
+        assert not create(machine, "second", node)[0], f"{node} is {disk} by another name"
+        log = vm.run("tail -n 5 /var/log/tcmu-runner.log").stdout
+        assert f"nexus '{names[0]}' is on LUN" in log and one in log and iqn in log
+        assert "NPIV" in log
+    for name, node in zip(names[1:], disks[1:]):
+        assert create(machine, name, node)[0], f"{node} is a nexus of its own"
+
+    # Indeed the LUN tells them apart.
+    fronts = [lio.loopback(lio.backstore(name)) for name in names]
+    for number, front in enumerate(fronts):
+        assert pr.register(vm, front.sg, 0x1000 + number).ok
+    assert sorted(pr.read_keys(vm, fronts[0].sg)[1]) == [0x1000, 0x1001, 0x1002]
+    for number, (name, front) in enumerate(zip(names, fronts)):
+        assert pr.register(vm, front.sg, 0, old=0x1000 + number).ok
+        lio.remove_loopback(front)
+        machine.prmig.delete(name)
+    initiator.logout(vm, iqn)
 
 
 def test_migrate_pr_off_exports_nothing(machine):
