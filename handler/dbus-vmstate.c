@@ -19,6 +19,7 @@ struct vmstate {
 	guint owner_id;
 	guint object_id;
 	guint saver_watch, loader_watch; /* QEMU, until it leaves the bus */
+	char *unreachable;		 /* why the bus cannot be reached, as it was logged */
 };
 
 /* A call under way; the group's own thread ends it. */
@@ -207,18 +208,33 @@ static void closed(GDBusConnection *connection, gboolean remote_peer_vanished, G
 	retry_later(vmstate);
 }
 
+/* Once for each reason: a VM that is off has no bus, and that is tried every second. */
+static void tell_unreachable(struct vmstate *vmstate, const char *reason)
+{
+	if (g_strcmp0(vmstate->unreachable, reason) == 0)
+		return;
+	g_free(vmstate->unreachable);
+	vmstate->unreachable = g_strdup(reason);
+	log_info("dbus-vmstate: group '%s': the bus %s cannot be reached: %s; tried again every "
+		 "%d s (a VM's own bus is there when the VM is)",
+		 vmstate->group, vmstate->address, reason, VMSTATE_RETRY_S);
+}
+
 static void connected(GObject *source, GAsyncResult *result, void *user)
 {
 	static const GDBusInterfaceVTable vtable = {.method_call = method_call,
 						    .get_property = get_property};
 	struct vmstate *vmstate = user;
+	g_autoptr(GError) error = NULL;
 
 	(void)source;
-	vmstate->connection = g_dbus_connection_new_for_address_finish(result, NULL);
+	vmstate->connection = g_dbus_connection_new_for_address_finish(result, &error);
 	if (!vmstate->connection) {
+		tell_unreachable(vmstate, error->message);
 		retry_later(vmstate);
 		return;
 	}
+	g_clear_pointer(&vmstate->unreachable, g_free);
 	g_dbus_connection_set_exit_on_close(vmstate->connection, FALSE);
 	g_signal_connect(vmstate->connection, "closed", G_CALLBACK(closed), vmstate);
 	vmstate->object_id = g_dbus_connection_register_object(

@@ -28,19 +28,8 @@ KEY = 0xABCD1
 KIND = 5
 ID = "prmig-vm1"
 SIDES = {"source": 4441, "destination": 4442}  # and QEMU's QMP ports
-BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>{address}</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow send_destination="*"/>
-    <allow receive_sender="*"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-"""
+BUS_CONFIG = (SOURCE_ROOT / "tcmu-config/examples/vm-bus.conf").read_text()
+OFF_BUS = "unix:path=/run/vm-off/bus"
 # The second of two ids in the order in which QEMU saves and loads them, that of a GHashTable.
 ORDER = """
 import ctypes, sys
@@ -102,7 +91,8 @@ class World:
             self._start_bus(side)
         vm.put_data(
             "".join(
-                f"[group {side}]\nvmstate-bus={bus(side)}\nvmstate-id={ID}\n" for side in SIDES
+                f"[group {name}]\nvmstate-bus={address}\nvmstate-id={ID}\n"
+                for name, address in (*((side, bus(side)) for side in SIDES), ("off", OFF_BUS))
             ),
             "/etc/prmig/prmig.conf",
         )
@@ -120,7 +110,7 @@ class World:
 
     def _start_bus(self, side):
         config = f"/etc/vm1-{side}.conf"
-        self.vm.put_data(BUS_CONFIG.format(address=bus(side)), config)
+        self.vm.put_data(BUS_CONFIG.replace("unix:path=/run/vm1/bus", bus(side)), config)
         self.vm.run(f"mkdir -p /run/vm1-{side}")
         self.vm.spawn(f"exec dbus-daemon --config-file={config} --nofork --nopidfile")
         self.vm.wait_for(f"[ -S /run/vm1-{side}/bus ]", 30)
@@ -271,9 +261,27 @@ def log_of_failures(world, request):
         print(world.log())
 
 
+def test_says_once_that_a_bus_is_not_there(world):
+    log = world.vm.run("cat /var/log/tcmu-runner.log").stdout
+    lines = [line for line in log.splitlines() if OFF_BUS in line]
+    assert len(lines) == 1, lines
+    assert "group 'off'" in lines[0] and "cannot be reached: " in lines[0]
+
+
+def test_guest_reboots(world):
+    """The nexus is the host's: what the guest had registered stands, and it finds that again."""
+    before = world.get(world.side, "Key", "Holder", "Type")
+    world.guest.qmp.command("system_reset")
+    world.guest.wait_console(r"(?s)(guest: holds the reservation.*){2}")
+    world.expect_running()
+    assert world.get(world.side, "Key", "Holder", "Type") == before
+    world.close(*world.migrate())
+
+
 def test_there_and_back_twice(world):
     """Nothing but QEMU's own migrate command; QEMU at the source is closed
     after each, or, once, killed."""
+    begin = world.side
     for number in range(4):
         side, old = world.migrate()
         if number == 1:
@@ -285,7 +293,7 @@ def test_there_and_back_twice(world):
             old.process.signal("KILL")
             old.process.wait(30, check=False)
         world.close(side, old)
-    assert world.side == "source"
+    assert world.side == begin
 
 
 def test_cancelled_while_memory_is_copied(world):
