@@ -6,20 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lun-iscsi.h"
 #include "lun-sg.h"
-#include "paths.h"
 
 /* False: no backend of this version takes cfg. */
 static bool lun_backend_offered(const struct cfgstring *cfg, char *reason)
 {
-	if (!cfg->lun_is_path) {
-		snprintf(reason, LUN_REASON_MAX,
-			 "%s is the name of a definition: definitions in " PATHS_CONF_DIR
-			 " are read by the iscsi backend, which this version does not have; give "
-			 "the absolute path of a SCSI disk, such as /dev/disk/by-id/wwn-0x...",
-			 cfg->lun);
-		return false;
-	}
 	if (cfg->pr == CFGSTRING_PR_EMULATE) {
 		snprintf(reason, LUN_REASON_MAX,
 			 "pr=emulate: this version does not emulate reservations; leave the option "
@@ -32,14 +24,17 @@ static bool lun_backend_offered(const struct cfgstring *cfg, char *reason)
 bool lun_check(const struct cfgstring *cfg, bool *ret_missing, char *reason)
 {
 	*ret_missing = false;
-	return lun_backend_offered(cfg, reason) && lun_sg_check(cfg, ret_missing, reason);
+	if (!lun_backend_offered(cfg, reason))
+		return false;
+	return cfg->lun_is_path ? lun_sg_check(cfg, ret_missing, reason)
+				: lun_iscsi_check(cfg, ret_missing, reason);
 }
 
 struct lun *lun_new(const struct cfgstring *cfg, char *reason)
 {
 	if (!lun_backend_offered(cfg, reason))
 		return NULL;
-	return lun_sg_new(cfg, reason);
+	return cfg->lun_is_path ? lun_sg_new(cfg, reason) : lun_iscsi_new(cfg, reason);
 }
 
 bool lun_connect(struct lun *lun, struct lun_identity *ret_identity, char *reason)

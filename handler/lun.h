@@ -16,6 +16,7 @@
 #include "scsi.h"
 
 #define LUN_REASON_MAX CFGSTRING_REASON_MAX
+#define LUN_DEVICE_MAX 512
 
 struct lun_result {
 	uint8_t status; /* SAM-5 */
@@ -39,6 +40,7 @@ struct lun_io {
 	void (*done)(struct lun_io *io); /* called once, on a thread of the backend; must not block
 					    on this LUN */
 	struct lun_io *next;		 /* the backend's */
+	uint64_t deadline_ms;		 /* the backend's */
 };
 
 #define LUN_UNIT_ATTENTION_MAX 4
@@ -61,8 +63,8 @@ struct lun_path {
 
 struct lun_identity {
 	char designator[SCSI_DESIGNATOR_MAX]; /* VPD 83h, "naa.6001405..." */
-	char device[CFGSTRING_MAX + 1];	      /* the node in use, "/dev/sdb" */
-	uint64_t blocks;
+	char device[LUN_DEVICE_MAX]; /* by what it is reached: "/dev/sdb", a session's names */
+	uint64_t blocks;	     /* 0: the LUN did not tell, being reserved */
 	uint32_t block_len_bytes;
 	uint32_t max_transfer_bytes; /* what one command can carry; 0: no limit known */
 	/* Two nexuses never share one. None known: device stands for it. */
@@ -109,8 +111,9 @@ struct lun *lun_new(const struct cfgstring *cfg, char *reason);
  */
 bool lun_connect(struct lun *lun, struct lun_identity *ret_identity, char *reason);
 
-/* False: never connected, or the device has gone since: every command is answered NOT READY until
- * lun_connect succeeds. A path that is down for a while does not count. Any thread. */
+/* False: never connected, or the device has gone since, and every command is answered NOT READY until
+ * lun_connect succeeds; or the nexus was lost and made again, and what is registered is to be looked
+ * up. A path that is down for a while does not count. Any thread. */
 bool lun_is_connected(struct lun *lun);
 
 /* Queues a command; never blocks, never fails (what cannot be sent is answered through done).

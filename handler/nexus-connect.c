@@ -47,7 +47,7 @@ static void forget_other_lun(struct nexus *nexus, const char *designator)
 	nexus->known = false;
 }
 
-static bool settle(struct nexus *nexus)
+static bool settle(struct nexus *nexus, enum handover_doubt doubt)
 {
 	struct handover handover;
 	enum nexus_error error;
@@ -59,7 +59,7 @@ static bool settle(struct nexus *nexus)
 	if (error == NEXUS_OK)
 		error = handover_guest_settle(&handover, false);
 	if (error == NEXUS_OK)
-		error = handover_resync(&handover, HANDOVER_DOUBT_NONE, &fenced);
+		error = handover_resync(&handover, doubt, &fenced);
 	if (fenced)
 		nexus_notify_fenced(nexus, true, key);
 	if (error == NEXUS_OK)
@@ -71,6 +71,7 @@ static bool settle(struct nexus *nexus)
 /* True: commands may go to the LUN. */
 static bool bring_up(struct nexus *nexus)
 {
+	enum handover_doubt doubt = HANDOVER_DOUBT_NONE;
 	struct lun_identity identity = {0};
 	char reason[LUN_REASON_MAX] = "";
 	struct handover handover;
@@ -91,8 +92,13 @@ static bool bring_up(struct nexus *nexus)
 		uint8_t key;
 
 		if (scsi_sense_parse(identity.unit_attentions[i].sense,
-				     identity.unit_attentions[i].sense_len, &key, &asc_ascq))
+				     identity.unit_attentions[i].sense_len, &key, &asc_ascq)) {
 			nexus_add_unit_attention(nexus, asc_ascq);
+			/* As in nexus_watch_result. */
+			if (asc_ascq == SCSI_ASC_REGISTRATIONS_PREEMPTED ||
+			    asc_ascq == SCSI_ASC_RESERVATIONS_PREEMPTED || asc_ascq >> 8 == 0x29)
+				doubt = HANDOVER_DOUBT_TOLD;
+		}
 	}
 	if (nexus->known && nexus->record.lun[0] != '\0' &&
 	    strcmp(nexus->record.lun, identity.designator) != 0) {
@@ -116,7 +122,7 @@ static bool bring_up(struct nexus *nexus)
 	/* A new nexus that will be refused leaves nothing behind by which it would be known next time. */
 	if (!nexus->known && nexus->port_failure[0] != '\0')
 		return true;
-	if (nexus->config.cfg.migrate_pr && !settle(nexus))
+	if (nexus->config.cfg.migrate_pr && !settle(nexus, doubt))
 		return false;
 	nexus_handover(nexus, &handover);
 	if (!handover.ops->save(handover.user)) {

@@ -153,7 +153,7 @@ struct nexus_path_info {
 struct nexus_info {
 	char name[CFGSTRING_NAME_MAX + 1];
 	char group[CFGSTRING_NAME_MAX + 1];
-	char device[CFGSTRING_MAX + 1];
+	char device[LUN_DEVICE_MAX];
 	char lun[SCSI_DESIGNATOR_MAX];
 	char backend[16];
 	enum nexus_state state;

@@ -135,6 +135,9 @@ static void plugin_identified(void *user, const struct lun_identity *identity)
 {
 	struct port *port = user;
 
+	/* What a reservation of another's keeps back: the kernel has what the backstore was made with. */
+	if (identity->blocks == 0)
+		return;
 	tcmu_dev_set_block_size(port->dev, identity->block_len_bytes);
 	tcmu_dev_set_num_lbas(port->dev, identity->blocks);
 	__atomic_store_n(&port->identified, true, __ATOMIC_RELEASE);

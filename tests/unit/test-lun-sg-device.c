@@ -206,8 +206,7 @@ static void test_check(void)
 	cfg = (struct cfgstring){.lun = "array7"};
 	CHECK(!lun_check(&cfg, &missing, reason));
 	CHECK(!missing);
-	CHECK_CONTAINS(reason, "/etc/prmig are read by the iscsi backend");
-	CHECK(lun_new(&cfg, reason) == NULL);
+	CHECK_CONTAINS(reason, "/etc/prmig/array7.conf is not there");
 }
 
 int main(void)
