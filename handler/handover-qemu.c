@@ -65,7 +65,8 @@ static enum nexus_error runs_at_destination(struct handover *handover)
 			       &moved, &keys);
 	if (error != NEXUS_OK)
 		return error;
-	if (registered && (record->in.row != 3 || keys.matching == 1)) {
+	/* Row 3: the K that is listed is this nexus's own only where nothing has come between. */
+	if (registered && (record->in.row != 3 || (moved == 1 && keys.matching == 1))) {
 		record->in_loaded = false;
 		error = handover_conclude(handover);
 		if (error == NEXUS_OK)

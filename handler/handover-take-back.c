@@ -309,8 +309,11 @@ static enum nexus_error abort_by_preempt(struct handover *handover, bool force)
 	if (!registered)
 		return wire == HANDOVER_GOOD ? handover_fenced_at_source(handover)
 					     : take_back(handover, force);
-	/* As seen before the proof: what is seen after it may be the destination's. */
-	if (handover_view_sole_holder(&view, out->key, out->type))
+	/*
+	 * As seen before the proof: what is seen after it may be the destination's. And a PREEMPT that never arrived has removed nobody: who
+	 * registered before the proof is in time for its own.
+	 */
+	if (handover_view_sole_holder(&view, out->key, out->type) && keys.matching == 1)
 		return handover_reopened(handover);
 	handover_conclude(handover);
 	return handover_fail(

@@ -59,8 +59,93 @@ static void settling_knows_that_the_take_back_was_sent(void)
 	world_tear_down();
 }
 
+static void import_and_die(struct side *side)
+{
+	volatile bool died = true;
+	jmp_buf killed;
+
+	side->at = NULL;
+	d->at = side_kill;
+	d->at_step = RECORD_STEP_IMPORT_PREEMPT;
+	d->at_moment = HANDOVER_JOURNALLED;
+	d->at_skip = 0;
+	d->killed = &killed;
+	if (setjmp(killed) == 0) {
+		side_import(d, world.line);
+		died = false;
+	}
+	CHECK(died);
+	d->at = NULL;
+}
+
+/*
+ * Abort's PREEMPT is lost on its way, and Import has registered before the proof that follows: it is in time for its own PREEMPT, so the
+ * guest must not run here.
+ */
+static void a_lost_preempt_removes_nobody(void)
+{
+	struct fake_fault fault = fake_fault(SOURCE, 0x5f, PR_OUT_PREEMPT);
+
+	world_set_up(&world_rows[HOLDER], WORLD_STANDARD);
+	CHECK_INT(side_export(s, world.line), NEXUS_OK);
+	fault.outcome = FAKE_LOSE_COMMAND;
+	fault.host_status = FAKE_DID_TIME_OUT;
+	fake_lun_add_fault(world.lun, &fault);
+	s->at = import_and_die;
+	s->at_step = RECORD_STEP_ABORT_PREEMPT;
+	s->at_moment = HANDOVER_BEFORE_JOURNAL;
+	s->at_skip = 1; /* the proof, not the PREEMPT */
+	CHECK_INT(abort_here(), NEXUS_ERROR_WRONG_STATE);
+	CHECK(!s->gate_open);
+	CHECK_INT(side_restart(d), NEXUS_OK);
+	CHECK_INT(side_import(d, world.line), NEXUS_OK);
+	CHECK_INT(side_release(s, false), NEXUS_OK);
+	world_check_at(d);
+	world_check_invariants(0, true);
+	world_tear_down();
+}
+
+static void take_back_behind(struct side *side)
+{
+	side->at = NULL;
+	CHECK_INT(abort_here(), NEXUS_OK);
+}
+
+static void take_back_before(struct side *side)
+{
+	side->at_moment = HANDOVER_ANSWERED;
+	side->at_skip = 0;
+	side->at = take_back_behind;
+	kill_during(s, RECORD_STEP_ABORT_TAKE_BACK, HANDOVER_JOURNALLED, abort_here);
+}
+
+/*
+ * The guest's first write at a destination that QEMU has loaded, while Abort takes the reservation back: it registers again between
+ * Abort's two commands, and finds K listed once after the second, which is the source's.
+ */
+static void the_k_that_is_listed_is_the_sources(void)
+{
+	world_set_up(&world_rows[HOLDER], WORLD_STANDARD);
+	s->by_qemu = d->by_qemu = true;
+	CHECK_INT(side_export(s, world.line), NEXUS_OK);
+	CHECK_INT(side_import(d, world.line), NEXUS_OK);
+	d->at = take_back_before;
+	d->at_step = RECORD_STEP_CONFIRM_BARRIER;
+	d->at_moment = HANDOVER_JOURNALLED;
+	d->at_skip = 0;
+	CHECK_INT(side_guest_runs(d), NEXUS_ERROR_WRONG_STATE);
+	CHECK(s->gate_open && !d->gate_open);
+	CHECK_INT(side_guest_runs(d), NEXUS_ERROR_WRONG_STATE);
+	CHECK(!d->gate_open && !d->record.fenced);
+	world_check_at(s);
+	world_check_invariants(0, true);
+	world_tear_down();
+}
+
 int main(void)
 {
+	CHECK_RUN(a_lost_preempt_removes_nobody);
+	CHECK_RUN(the_k_that_is_listed_is_the_sources);
 	CHECK_RUN(settling_knows_that_the_take_back_was_sent);
 	return check_summary();
 }
