@@ -329,15 +329,20 @@ def test_host_killed(site, row, step, moment, end):
     vm = side.vm
     vm.run("echo kept >/root/flushed; sync")
 
+    state = f"/var/lib/prmig/nexus/{site.name}"
+    written = []
+
     def kill(_):
+        written.append(vm.get(state))
         vm.run("echo lost >/root/not-flushed")
         vm.kill()
 
     error = run.die(point, moment, kill)
     assert isinstance(error, RigError), error
     vm.boot()
-    assert vm.get("/root/flushed") == "kept\n"
     assert not vm.run("grep lost /root/not-flushed", check=False).ok
+    assert vm.get("/root/flushed") == "kept\n"
+    assert [vm.get(state)] == written, "prmig had written what it had not flushed"
     side.prmig.wait_bus()
     options = {"incoming": "on"} if side is site.destination else {}
     side.come_back(site.login(vm, point.side), **options)
