@@ -18,6 +18,7 @@
 #define PRMIG_LUN_ISCSI_DEFINITION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "cfgstring.h"
@@ -55,5 +56,10 @@ void lun_iscsi_definition_isid(const struct lun_iscsi_definition *definition,
 /* Whether both are of the same I_T nexus and LUN. */
 bool lun_iscsi_definition_same_nexus(const struct lun_iscsi_definition *a,
 				     const struct lun_iscsi_definition *b);
+
+/* lun-iscsi-portal.c: an IPv4 address or an IPv6 address in brackets, with or without a port; ret has one. */
+bool lun_iscsi_portal_parse(const char *text, size_t len, char ret[LUN_ISCSI_PORTAL_MAX + 1]);
+/* Digits alone. */
+bool lun_iscsi_decimal_parse(const char *text, size_t len, unsigned int max, unsigned int *ret);
 
 #endif

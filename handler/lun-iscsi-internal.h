@@ -41,6 +41,10 @@ struct lun_iscsi {
 	pthread_t thread;
 	int wake; /* eventfd */
 
+	/* Under the lock of all claims (lun-iscsi.c). */
+	struct lun_iscsi *next_claim;
+	struct lun_iscsi_definition claim; /* without its password; target empty: none */
+
 	pthread_mutex_t lock; /* of what follows; a leaf, never held over I/O or done() */
 	pthread_cond_t concluded;
 	struct lun_iscsi_queue submitted;

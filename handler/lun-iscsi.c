@@ -12,6 +12,11 @@
 
 #include "lun-iscsi-internal.h"
 
+/* Of this process: a second login of the same nexus would end the first one's session. Before any LUN's
+ * own lock. */
+static pthread_mutex_t claims_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct lun_iscsi *claims;
+
 static struct lun_iscsi *to_iscsi(struct lun *lun)
 {
 	return (struct lun_iscsi *)lun;
@@ -52,6 +57,48 @@ static bool iscsi_is_connected(struct lun *lun)
 	return connected;
 }
 
+/* False: another has it. Kept until it is destroyed, or claims another. */
+static bool claim(struct lun_iscsi *iscsi, const struct lun_iscsi_definition *definition,
+		  char *reason)
+{
+	struct lun_iscsi *other;
+
+	pthread_mutex_lock(&claims_lock);
+	for (other = claims; other != NULL; other = other->next_claim)
+		if (other != iscsi && lun_iscsi_definition_same_nexus(&other->claim, definition))
+			break;
+	if (other != NULL)
+		snprintf(reason, LUN_REASON_MAX,
+			 "%s.conf and %s.conf, which another backstore uses, name the same "
+			 "initiator, target and LUN: the LUN could not tell the two guests apart; "
+			 "give this one an initiator name of its own",
+			 iscsi->name, other->name);
+	if (other == NULL) {
+		if (iscsi->claim.target[0] == '\0') {
+			iscsi->next_claim = claims;
+			claims = iscsi;
+		}
+		iscsi->claim = *definition;
+		explicit_bzero(iscsi->claim.password, sizeof(iscsi->claim.password));
+	}
+	pthread_mutex_unlock(&claims_lock);
+	return other == NULL;
+}
+
+static void unclaim(struct lun_iscsi *iscsi)
+{
+	struct lun_iscsi **at;
+
+	pthread_mutex_lock(&claims_lock);
+	for (at = &claims; *at != NULL; at = &(*at)->next_claim) {
+		if (*at == iscsi) {
+			*at = iscsi->next_claim;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&claims_lock);
+}
+
 /* Another nexus would be another guest to the LUN. Until the first connect nothing is bound to it. */
 static bool define_locked(struct lun_iscsi *iscsi, const struct lun_iscsi_definition *definition,
 			  char *reason)
@@ -76,9 +123,10 @@ static bool iscsi_connect(struct lun *lun, struct lun_identity *ret_identity, ch
 
 	if (!lun_iscsi_read_definition(iscsi->name, &definition, reason))
 		return false;
+	good = iscsi->probe || claim(iscsi, &definition, reason);
 	pthread_mutex_lock(&iscsi->lock);
 	iscsi->missing = false;
-	good = define_locked(iscsi, &definition, reason);
+	good = good && define_locked(iscsi, &definition, reason);
 	explicit_bzero(&definition, sizeof(definition));
 	if (good && iscsi->renewed) {
 		/* Identified when it was made again. */
@@ -109,6 +157,8 @@ static void iscsi_destroy(struct lun *lun)
 	pthread_mutex_unlock(&iscsi->lock);
 	wake(iscsi);
 	pthread_join(iscsi->thread, NULL);
+	/* After the logout: until then the name is taken. */
+	unclaim(iscsi);
 	close(iscsi->wake);
 	pthread_cond_destroy(&iscsi->concluded);
 	pthread_mutex_destroy(&iscsi->lock);

@@ -274,7 +274,10 @@ static void test_same_nexus(void)
 		return;
 	host_clear_log();
 	CHECK(!host_add("vm4", "prmig/other"));
-	CHECK(host_logged("nexus 'vm1' is on " TARGET_NAME "/1 by " INITIATOR));
+	CHECK(host_logged("other.conf and disk.conf, which another backstore uses, name the same"));
+	CHECK(!host_add("vm5", "prmig/disk"));
+	/* Whose session was not touched. */
+	CHECK(!host_logged("LUN 'disk': "));
 	CHECK(run_write(device, 5, 5, 5));
 	CHECK(device_end(device));
 }
