@@ -311,9 +311,10 @@ static enum nexus_error abort_by_preempt(struct handover *handover, bool force)
 					     : take_back(handover, force);
 	/*
 	 * As seen before the proof: what is seen after it may be the destination's. And a PREEMPT that never arrived has removed nobody: who
-	 * registered before the proof is in time for its own.
+	 * registered before the proof is in time for its own; the K that is listed is this nexus's only where nothing has come between.
 	 */
-	if (handover_view_sole_holder(&view, out->key, out->type) && keys.matching == 1)
+	if (handover_view_sole_holder(&view, out->key, out->type) && moved == 1 &&
+	    keys.matching == 1)
 		return handover_reopened(handover);
 	handover_conclude(handover);
 	return handover_fail(

@@ -105,6 +105,43 @@ static void a_lost_preempt_removes_nobody(void)
 	world_tear_down();
 }
 
+static void import_is_done(struct side *side)
+{
+	side->at = NULL;
+	CHECK_INT(side_restart(d), NEXUS_OK);
+	CHECK_INT(side_import(d, world.line), NEXUS_OK);
+}
+
+static void import_is_begun(struct side *side)
+{
+	import_and_die(side);
+	side->at = import_is_done;
+	side->at_moment = HANDOVER_ANSWERED;
+	side->at_skip = 0;
+}
+
+/* The same, and Import is done before Abort looks at the LUN again: the K that is listed once is the destination's. */
+static void a_lost_preempt_and_an_import_that_is_done(void)
+{
+	struct fake_fault fault = fake_fault(SOURCE, 0x5f, PR_OUT_PREEMPT);
+
+	world_set_up(&world_rows[HOLDER], WORLD_STANDARD);
+	CHECK_INT(side_export(s, world.line), NEXUS_OK);
+	fault.outcome = FAKE_LOSE_COMMAND;
+	fault.host_status = FAKE_DID_TIME_OUT;
+	fake_lun_add_fault(world.lun, &fault);
+	s->at = import_is_begun;
+	s->at_step = RECORD_STEP_ABORT_PREEMPT;
+	s->at_moment = HANDOVER_BEFORE_JOURNAL;
+	s->at_skip = 1;
+	CHECK_INT(abort_here(), NEXUS_ERROR_WRONG_STATE);
+	CHECK(!s->gate_open && d->gate_open);
+	CHECK_INT(side_release(s, false), NEXUS_OK);
+	world_check_at(d);
+	world_check_invariants(0, true);
+	world_tear_down();
+}
+
 static void take_back_behind(struct side *side)
 {
 	side->at = NULL;
@@ -145,6 +182,7 @@ static void the_k_that_is_listed_is_the_sources(void)
 int main(void)
 {
 	CHECK_RUN(a_lost_preempt_removes_nobody);
+	CHECK_RUN(a_lost_preempt_and_an_import_that_is_done);
 	CHECK_RUN(the_k_that_is_listed_is_the_sources);
 	CHECK_RUN(settling_knows_that_the_take_back_was_sent);
 	return check_summary();
