@@ -45,6 +45,7 @@ enum login_status {
 	LOGIN_AUTHENTICATION = 0x0201,
 	LOGIN_AUTHORIZATION = 0x0202,
 	LOGIN_NOT_FOUND = 0x0203,
+	LOGIN_UNAVAILABLE = 0x0301, /* LIO's for a name that it does not know, too */
 };
 
 static unsigned int login_status(const char *text)
@@ -82,6 +83,11 @@ static void login_failed(struct lun_iscsi_session *session)
 		     "there is no target %.120s at %s (for initiator %.120s): correct "
 		     "target= or portal=",
 		     session->target, session->portal, session->initiator);
+	else if (status == LOGIN_UNAVAILABLE)
+		fail(session,
+		     "target %.120s at %s is not there or is not enabled: correct target= or "
+		     "portal=, or enable it",
+		     session->target, session->portal);
 	else if (status == LOGIN_MOVED_TEMPORARILY || status == LOGIN_MOVED)
 		fail(session,
 		     "target %.120s at %s sends its initiators on to %.79s: write that address as "

@@ -23,6 +23,8 @@ FILES = {
     "usr/share/doc/prmig/examples/create-iscsi.sh": "-rwxr-xr-x",
     "usr/share/doc/prmig/examples/create-vhost.sh": "-rwxr-xr-x",
     "usr/share/doc/prmig/examples/hand-over.sh": "-rwxr-xr-x",
+    "usr/share/doc/prmig/examples/lun-iscsi.conf": "-rw-r--r--",
+    "usr/share/doc/prmig/examples/vm-bus.conf": "-rw-r--r--",
     "var/lib/prmig/": "drwx------",
 }
 # Beside them, prmigctl and what belongs to it.
@@ -66,7 +68,7 @@ def test_contents(deb):
     depends = subprocess.run(
         ["dpkg-deb", "-f", deb, "Depends"], capture_output=True, text=True, check=True
     ).stdout
-    for name in ("tcmu-runner (>= 1.5.4)", "targetcli-fb", "dbus", "libglib2.0-0", "libc6"):
+    for name in ("tcmu-runner (>= 1.5.4)", "targetcli-fb", "dbus", "libglib2.0-0", "libiscsi7", "libc6"):
         assert name in depends
 
 

@@ -40,6 +40,27 @@ static void test_whole(void)
 	CHECK_STR(reason, "");
 }
 
+/* The one to copy. */
+static void test_example(void)
+{
+	const char *tree = getenv("PRMIG_SOURCE_DIR");
+	char path[512], text[4096];
+	size_t len = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/tcmu-config/examples/lun-iscsi.conf", tree ? tree : ".");
+	file = fopen(path, "re");
+	if (!CHECK(file))
+		return;
+	len = fread(text, 1, sizeof(text) - 1, file);
+	text[len] = '\0';
+	fclose(file);
+	CHECK(parse(text));
+	CHECK_STR(definition.portal, "192.0.2.10:3260");
+	CHECK_INT(definition.lun, 7);
+	CHECK_STR(definition.user, "vm1");
+}
+
 static void test_layout(void)
 {
 	CHECK(parse("# a comment\r\n\n  [lun]  \r\n backend = iscsi \r\n"
@@ -326,6 +347,7 @@ int main(void)
 	snprintf(command, sizeof(command), "mkdir -p %s/etc/prmig", root);
 	CHECK(system(command) == 0);
 	CHECK_RUN(test_whole);
+	CHECK_RUN(test_example);
 	CHECK_RUN(test_layout);
 	CHECK_RUN(test_wrong);
 	CHECK_RUN(test_portals);
