@@ -24,8 +24,8 @@ typedef void (*group_done)(void *user, const struct group_reply *reply);
  * Export, Import, Abort, Release, Check or Prepare of every member: those open now with that group, and those whose state on disk says so (one that is not
  * open fails the call, before anything is done). state: Import and Check; copied. options: force, id empty.
  *
- * Export: a member that fails aborts the others. Import: lines and members are matched by LUN designator; gates open when every member has taken over, or
- * none does, and then the LUNs are left as they are for Abort there and here.
+ * Export: a member that fails aborts the others, but for those that were exported already. Import: lines and members are matched by LUN designator, several on one LUN in the order of their names; gates
+ * open when every member has taken over, or none does, and then the LUNs are left as they are for Abort there and here.
  *
  * done is called once, on a thread of its own. False: no thread could be made, and done is not called.
  */

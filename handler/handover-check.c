@@ -84,7 +84,7 @@ bool handover_strangers_share_key(struct handover *handover, const struct state_
 	struct handover_registrants registrants;
 	size_t unknown = 0;
 
-	if (line->terms.count <= (stands_here ? 2u : 1u))
+	if (line->terms.count <= record_terms_ours(&line->terms) + (stands_here ? 1u : 0u))
 		return false;
 	if (!handover->ops->read_full_status(handover->user, line->terms.key, &registrants) ||
 	    registrants.count > HANDOVER_REGISTRANTS)
@@ -110,6 +110,13 @@ enum nexus_error handover_check_line(struct handover *handover, const struct sta
 			"the state line is of LUN %s, and nexus '%s' is on LUN %s: Import on the "
 			"backstore that reaches the same LUN",
 			line->lun, handover->name, record->lun);
+	if ((terms->led || terms->siblings > 0) && !handover->part.of_group)
+		return handover_fail(
+			handover, NEXUS_ERROR_WRONG_STATE,
+			"the state line is of a guest that has key 0x%" PRIx64
+			" on several nexuses of its group on this LUN: they move together; Import "
+			"the state of the whole group",
+			terms->key);
 	if (age_s > LINE_MAX_AGE_S && !force)
 		return handover_fail(
 			handover, NEXUS_ERROR_STALE,
@@ -163,11 +170,13 @@ enum nexus_error handover_check(struct handover *handover, const char *text, boo
 		return handover_fail_lun(handover, "reading the LUN's reservation capabilities");
 	error = handover_look(handover, empty ? 0 : line.terms.key, &view);
 	if (error != NEXUS_OK || empty || line.terms.row == 1 || line.terms.moved ||
-	    record->in_registered || (record->in_done && handover_same(&record->in, &line)))
+	    line.terms.led || record->in_registered ||
+	    (record->in_done && handover_same(&record->in, &line)))
 		return error;
-	if (view.keys.generation != line.terms.generation || view.keys.matching != line.terms.count)
+	if (view.keys.generation != line.terms.generation + handover->part.moves ||
+	    view.keys.matching != line.terms.count)
 		return handover_fail_stale(handover, &line.terms, &view.keys,
-					   line.terms.generation);
+					   line.terms.generation + handover->part.moves);
 	if (line.terms.row == 3 && !line.terms.moved &&
 	    handover_strangers_share_key(handover, &line,
 					 record->state == NEXUS_EXPORTED &&

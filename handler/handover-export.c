@@ -18,9 +18,10 @@ static uint8_t classify(struct handover *handover, const struct handover_view *v
 		return 2;
 	if (pr_type_all_registrants(view->reservation.type))
 		return 4;
-	if (view->reservation.key != record->key)
+	if (view->reservation.key != record->key || handover->part.led)
 		return 2;
-	if (view->keys.matching == 1)
+	/* It is one of the guest's own nexuses, whichever: for the LUN a holder is a key and a type. */
+	if (view->keys.matching == 1 + handover->part.siblings)
 		return 3;
 	/* The key is another's too: only the LUN's own words, or what this nexus did itself, tell. */
 	if (record->own_transport_id &&
@@ -85,6 +86,19 @@ static enum nexus_error barrier(struct handover *handover, bool *ret_registered,
 		"other initiators change the LUN's registrations all the time: Export again");
 }
 
+/* All that have the key are this guest's: known by that when a later Import finds them left behind. */
+static void learn_siblings(struct handover *handover, const struct record_terms *terms)
+{
+	struct handover_registrants registrants;
+
+	if (!handover->ops->read_full_status(handover->user, terms->key, &registrants) ||
+	    registrants.generation != terms->generation)
+		return;
+	for (size_t i = 0; i < registrants.count && i < HANDOVER_REGISTRANTS; i++)
+		record_add_transport_id(handover->record, registrants.with_key[i].transport_id,
+					false);
+}
+
 /* The terms, from what the LUN shows. On NEXUS_OK handover->record->out is new but for its id. */
 static enum nexus_error find_terms(struct handover *handover, struct record_terms *ret_terms)
 {
@@ -124,12 +138,16 @@ static enum nexus_error find_terms(struct handover *handover, struct record_term
 		terms.key = record->key;
 		terms.generation = view.keys.generation;
 		terms.count = view.keys.matching;
+		terms.siblings = handover->part.siblings;
+		terms.led = handover->part.led;
 		terms.ptpl = record->ptpl;
 		if (terms.row >= 3)
 			terms.type = view.reservation.type;
 		record->holder = terms.row >= 3;
 		record->type = terms.type;
 		handover_learn_transport_id(handover, record->key);
+		if (terms.siblings > 0 && terms.count == record_terms_ours(&terms))
+			learn_siblings(handover, &terms);
 	}
 	*ret_terms = terms;
 	return NEXUS_OK;
@@ -247,6 +265,8 @@ enum nexus_error handover_export(struct handover *handover, const char *destinat
 		record->out_count = terms.count;
 	record->out = terms;
 	record->take_back = false;
+	if (!terms.moved && (!again || port.transport_id_len != 0))
+		record->out_destination = port;
 	record->out_saved = handover->by_qemu;
 	/* What was loaded here has run here, or comes from here again. */
 	record->in_loaded = false;
@@ -254,7 +274,8 @@ enum nexus_error handover_export(struct handover *handover, const char *destinat
 	/* The hand-over that brought the guest is over; its id stays, so that no late call ends or repeats it. */
 	record->in_done = false;
 	record->in_ran = true;
-	if (port.transport_id_len != 0 && terms.row == 3 && terms.count > 1 && !terms.moved) {
+	if (port.transport_id_len != 0 && terms.row == 3 &&
+	    terms.count > record_terms_ours(&terms) && !terms.moved) {
 		error = handover_export_move(handover, &port);
 		if (error != NEXUS_OK)
 			return error;

@@ -122,6 +122,8 @@ static enum nexus_error import_key(struct handover *handover, const struct state
 	/* The gate is closed while K stands here and Import is not done, after a kill too. */
 	if (record->state == NEXUS_ACTIVE)
 		record->state = NEXUS_INCOMING;
+	if (line->terms.led)
+		return handover_import_led(handover, old_key);
 	if (line->terms.moved)
 		return handover_import_moved(handover, line);
 	return handover_import_registration(handover, line, old_key);
@@ -180,6 +182,8 @@ enum nexus_error handover_import(struct handover *handover, const char *text, bo
 	error = handover_settle_first(handover);
 	if (error != NEXUS_OK)
 		return error;
+	if (handover->part.leader_lost)
+		return handover_import_leader_lost(handover, &line);
 	if (strcmp(record->lun, line.lun) == 0 && record->state == NEXUS_EXPORTED &&
 	    handover_same(&record->out, &line))
 		return handover_abort_source(handover, force);

@@ -110,6 +110,20 @@ enum nexus_error handover_import_go_on(struct handover *handover, const struct s
 enum nexus_error handover_import_undo(struct handover *handover, enum nexus_error error);
 
 enum nexus_error handover_abort_source(struct handover *handover, bool force);
+/* Rows 2 and 4, and row 3 with a key that is a stranger's too (which nobody may PREEMPT). */
+enum nexus_error handover_abort_by_barrier(struct handover *handover, bool force);
+/* Where the LUN tells: the reservation is the Prepared destination's. */
+bool handover_destination_holds(struct handover *handover);
+
+/* One that is led (struct nexus_part). Import: K is registered here; the leader's proof comes after that. */
+enum nexus_error handover_import_led(struct handover *handover, uint64_t old_key);
+/* Import, and the leader has lost K: what stands here goes. */
+enum nexus_error handover_import_leader_lost(struct handover *handover,
+					     const struct state_line *line);
+enum nexus_error handover_abort_led(struct handover *handover, bool force);
+
+/* Registers K here, in place of old_key. NEXUS_OK: it stands, and record->in_moves counts what that moved PRGENERATION by. */
+enum nexus_error handover_register_here(struct handover *handover, uint64_t old_key);
 
 /*
  * Release without its end: own registration of the hand-over exported is gone when this returns NEXUS_OK. The record is

@@ -167,7 +167,6 @@ enum nexus_error handover_export_move(struct handover *handover,
 	record_add_transport_id(record, registrants.with_key[own].transport_id, true);
 	record->relative_target_port = registrants.with_key[own].relative_target_port;
 	set_port(&record->out_origin, &registrants, (size_t)own);
-	record->out_destination = *destination;
 	error = handover_move(handover, RECORD_STEP_EXPORT_MOVE, record->out.key, destination,
 			      &wire);
 	if (error != NEXUS_OK)
@@ -191,10 +190,13 @@ enum nexus_error handover_import_moved(struct handover *handover, const struct s
 	uint32_t moved;
 
 	record->in_origin = line->origin;
+	record->in_moves = handover->part.moves;
 	error = handover_probe(handover, RECORD_STEP_IMPORT_REREGISTER, terms->key,
 			       &record->in_registered, &moved, &after);
-	if (error == NEXUS_OK)
+	if (error == NEXUS_OK) {
+		record->in_moves += moved;
 		error = handover_conclude(handover);
+	}
 	if (error == NEXUS_OK)
 		error = handover_look(handover, terms->key, &view);
 	if (error != NEXUS_OK)
@@ -215,6 +217,19 @@ enum nexus_error handover_import_moved(struct handover *handover, const struct s
 }
 
 /* ---- Abort ---- */
+
+bool handover_destination_holds(struct handover *handover)
+{
+	const struct record *record = handover->record;
+	struct handover_registrants registrants;
+	int at;
+
+	if (record->out_destination.transport_id_len == 0 ||
+	    !handover->ops->read_full_status(handover->user, record->out.key, &registrants))
+		return false;
+	at = find_port(&registrants, &record->out_destination);
+	return at >= 0 && registrants.with_key[at].holder;
+}
 
 enum nexus_error handover_move_back(struct handover *handover)
 {

@@ -66,7 +66,8 @@ static enum nexus_error runs_at_destination(struct handover *handover)
 	if (error != NEXUS_OK)
 		return error;
 	/* Row 3: the K that is listed is this nexus's own only where nothing has come between. */
-	if (registered && (record->in.row != 3 || (moved == 1 && keys.matching == 1))) {
+	if (registered && (record->in.row != 3 ||
+			   (moved == 1 && keys.matching <= record_terms_ours(&record->in)))) {
 		record->in_loaded = false;
 		error = handover_conclude(handover);
 		if (error == NEXUS_OK)

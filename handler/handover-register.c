@@ -8,11 +8,7 @@
 /* How long a REGISTER is kept for a fresh line. */
 #define KEEP_S 60
 
-/*
- * Registers K here. NEXUS_OK: K is registered by this nexus, record->in_registered says so, and record->in_moves counts
- * what that moved PRGENERATION by.
- */
-static enum nexus_error register_here(struct handover *handover, uint64_t old_key)
+enum nexus_error handover_register_here(struct handover *handover, uint64_t old_key)
 {
 	struct record *record = handover->record;
 	const struct record_terms *terms = &record->in;
@@ -23,6 +19,7 @@ static enum nexus_error register_here(struct handover *handover, uint64_t old_ke
 	bool exact;
 
 	record->in_added = true;
+	record->in_moves = handover->part.moves;
 	error = handover_register(handover, RECORD_STEP_IMPORT_REGISTER, old_key, terms->key,
 				  &wire);
 	if (error != NEXUS_OK)
@@ -42,7 +39,7 @@ static enum nexus_error register_here(struct handover *handover, uint64_t old_ke
 		handover_conclude(handover);
 		return handover_fail_lun(handover, "registering the key at the destination");
 	}
-	record->in_moves = 1;
+	record->in_moves = handover->part.moves + 1;
 	if (wire == HANDOVER_GOOD) {
 		record->in_registered = true;
 		return handover_conclude(handover);
@@ -53,7 +50,7 @@ static enum nexus_error register_here(struct handover *handover, uint64_t old_ke
 		return error;
 	/* CONFLICT, and yet K is ours: from when is not known. */
 	exact = exact && wire != HANDOVER_CONFLICT;
-	record->in_moves = exact ? 2 : HANDOVER_NEVER_EXACT;
+	record->in_moves = exact ? handover->part.moves + 2 : HANDOVER_NEVER_EXACT;
 	error = handover_conclude(handover);
 	if (error != NEXUS_OK)
 		return error;
@@ -119,6 +116,7 @@ static enum nexus_error after_preempt(struct handover *handover, enum handover_w
 	if (wire == HANDOVER_GOOD && handover_view_sole_holder(&view, terms->key, terms->type) &&
 	    view.keys.generation == terms->generation + record->in_moves + 1) {
 		record->proven = view.keys.generation;
+		record->in_moves++;
 		return handover_conclude(handover);
 	}
 	error = handover_probe(handover, RECORD_STEP_IMPORT_REREGISTER, terms->key, &registered,
@@ -170,8 +168,8 @@ static enum nexus_error take_reservation(struct handover *handover)
 }
 
 /*
- * READ FULL STATUS shows K on the source and here, and nowhere else (row 3: the source holding T): what moved the generation was
- * somebody else's business.
+ * READ FULL STATUS shows K on the source, those that it leads and here, and nowhere else (row 3: the source holding T): what moved the
+ * generation was somebody else's business.
  */
 static bool may_keep(struct handover *handover, const struct state_line *line,
 		     const struct handover_view *view)
@@ -179,13 +177,14 @@ static bool may_keep(struct handover *handover, const struct state_line *line,
 	const struct record *record = handover->record;
 	const struct record_terms *terms = &record->in;
 	struct handover_registrants registrants;
+	uint32_t ours = record_terms_ours(terms);
 	bool source = false, source_holds = false;
 
-	if (!record->in_added || terms->count != 1 || line->transport_ids[0][0] == '\0' ||
+	if (!record->in_added || terms->count != ours || line->transport_ids[0][0] == '\0' ||
 	    !handover->ops->read_full_status(handover->user, terms->key, &registrants) ||
-	    registrants.generation != view->keys.generation || registrants.count != 2)
+	    registrants.generation != view->keys.generation || registrants.count != ours + 1)
 		return false;
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < registrants.count && i < HANDOVER_REGISTRANTS; i++) {
 		if (strcmp(registrants.with_key[i].transport_id, line->transport_ids[0]) != 0)
 			continue;
 		source = true;
@@ -241,15 +240,16 @@ enum nexus_error handover_import_go_on(struct handover *handover, const struct s
 	error = handover_conclude(handover);
 	if (error != NEXUS_OK)
 		return error;
-	if (registered && terms->row == 3 &&
-	    handover_view_sole_holder(&view, terms->key, terms->type))
+	/* Those that are led have registered K since this nexus became the sole holder, which it is while it is registered. */
+	if (registered && terms->row == 3 && view_holds(&view, terms) &&
+	    (view.keys.matching == 1 || (record->in_taken && terms->siblings > 0)))
 		return NEXUS_OK;
 	*ret_done = in_time || (record->in_exact && terms->row == 3);
 	if (!*ret_done || terms->row != 3)
 		return NEXUS_OK;
 	if (in_time && handover_strangers_share_key(handover, line, true))
 		return handover_fail_key_shared(handover, terms);
-	if (after.matching > 2)
+	if (after.matching > record_terms_ours(terms) + 1)
 		return handover_fail(
 			handover, NEXUS_ERROR_KEY_SHARED,
 			"key 0x%" PRIx64 " is registered on %u nexuses, and Import was between the "
@@ -282,17 +282,19 @@ enum nexus_error handover_import_registration(struct handover *handover,
 		error = handover_look(handover, terms->key, &view);
 		if (error != NEXUS_OK)
 			return error;
-		if ((view.keys.generation != terms->generation && !record->in_tried) ||
+		if ((view.keys.generation != terms->generation + handover->part.moves &&
+		     !record->in_tried) ||
 		    view.keys.matching != terms->count) {
 			record->in_tried = true;
-			return handover_fail_stale(handover, terms, &view.keys, terms->generation);
+			return handover_fail_stale(handover, terms, &view.keys,
+						   terms->generation + handover->part.moves);
 		}
 		/* Whether K stands here since an older hand-over shows with the REGISTER. */
 		if (terms->row == 3 &&
 		    handover_strangers_share_key(handover, line, old_key == terms->key))
 			return handover_fail_key_shared(handover, terms);
 		handover->ops->reset_seen(handover->user);
-		error = register_here(handover, old_key);
+		error = handover_register_here(handover, old_key);
 		if (error != NEXUS_OK)
 			return error;
 	}

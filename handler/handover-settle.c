@@ -94,7 +94,8 @@ static enum nexus_error settle_import(struct handover *handover)
 		record->in_exact = record->in_kept = false;
 		record->in_moves = 0;
 	} else if (step == RECORD_STEP_IMPORT_REGISTER && !standing_before(record)) {
-		record->in_moves = 2;
+		/* Journalled with the step: what the group had moved it by before. */
+		record->in_moves += 2;
 	} else {
 		/* An unfinished REGISTER (K -> K) may have moved the generation or not. */
 		record->in_moves = HANDOVER_NEVER_EXACT;

@@ -53,8 +53,7 @@ enum nexus_error handover_fenced_at_source(struct handover *handover)
 		key, handover->name);
 }
 
-/* Rows 2 and 4, and row 3 with a key that is another's too (which nobody may PREEMPT). */
-static enum nexus_error abort_by_barrier(struct handover *handover, bool force)
+enum nexus_error handover_abort_by_barrier(struct handover *handover, bool force)
 {
 	struct record *record = handover->record;
 	const struct record_terms *out = &record->out;
@@ -151,9 +150,9 @@ static enum nexus_error finish_take_back(struct handover *handover, bool force)
 			"Release by hand",
 			handover->name);
 	}
-	if (view.keys.matching > 2)
+	if (view.keys.matching > 1 + record_terms_ours(out))
 		return fail_shared(handover, view.keys.matching);
-	if (view.keys.matching == 2) {
+	if (view.keys.matching > 1) {
 		error = send_take_back(handover, &wire);
 		if (error == NEXUS_OK)
 			error = handover_look(handover, out->key, &view);
@@ -225,7 +224,7 @@ static enum nexus_error take_back(struct handover *handover, bool force)
 	struct handover_view view = {0};
 	enum handover_wire wire = HANDOVER_UNKNOWN;
 	enum nexus_error error;
-	bool registered = false;
+	bool registered = false, exact;
 	uint32_t moved;
 	struct pr_keys keys;
 
@@ -234,9 +233,13 @@ static enum nexus_error take_back(struct handover *handover, bool force)
 		return error;
 	if (view.keys.matching == 0)
 		return handover_fenced_at_source(handover);
-	/* Exactly the destination's REGISTER and PREEMPT since Export, and nobody's else. */
-	if (!force && (record->out_count != 1 || view.keys.generation != out->generation + 2 ||
-		       !handover_view_sole_holder(&view, out->key, out->type))) {
+	/* Exactly the destination's REGISTER and PREEMPT since Export, and nobody's else; or the LUN names it. */
+	exact = record->out_count <= record_terms_ours(out) &&
+		view.keys.generation == out->generation + 2 &&
+		handover_view_sole_holder(&view, out->key, out->type);
+	if (!force && !exact &&
+	    (handover->automatic || !view.reservation.held || view.reservation.type != out->type ||
+	     !handover_destination_holds(handover))) {
 		handover_conclude(handover);
 		return handover_fail(
 			handover, NEXUS_ERROR_WRONG_STATE,
@@ -287,8 +290,19 @@ static enum nexus_error abort_by_preempt(struct handover *handover, bool force)
 	error = handover_look(handover, out->key, &view);
 	if (error != NEXUS_OK)
 		return error;
-	if (view.keys.matching > 2)
+	if (view.keys.matching > 2 * record_terms_ours(out))
 		return fail_shared(handover, view.keys.matching);
+	if (out->siblings > 0) {
+		/* With K as often as at Export nobody is there to be removed, and those that are led keep theirs. */
+		error = handover_probe(handover, RECORD_STEP_ABORT_BARRIER, out->key, &registered,
+				       &moved, &keys);
+		if (error != NEXUS_OK)
+			return error;
+		if (registered && keys.matching <= record->out_count)
+			return handover_reopened(handover);
+		if (!registered)
+			return take_back(handover, force);
+	}
 	error = handover_step(handover, RECORD_STEP_ABORT_PREEMPT, &step, &wire);
 	if (error != NEXUS_OK)
 		return error;
@@ -334,9 +348,11 @@ enum nexus_error handover_abort_source(struct handover *handover, bool force)
 		return handover_reopened(handover);
 	if (record->out.moved)
 		return handover_abort_moved_source(handover);
+	if (record->out.led)
+		return handover_abort_led(handover, force);
 	if (record->take_back)
 		return finish_take_back(handover, force);
-	if (record->out.row == 3 && record->out_count == 1)
+	if (record->out.row == 3 && record->out_count <= record_terms_ours(&record->out))
 		return abort_by_preempt(handover, force);
-	return abort_by_barrier(handover, force);
+	return handover_abort_by_barrier(handover, force);
 }

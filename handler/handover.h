@@ -94,8 +94,9 @@ struct handover {
 	const char *name;      /* the nexus's, for messages and the line */
 	bool migrate_pr;
 	bool by_qemu; /* Export and Import through dbus-vmstate: nobody will say how the migration ends */
-	bool automatic; /* an Abort that nobody called: it takes back only what is exact */
-	char *message;	/* NEXUS_MESSAGE_MAX bytes: set with every error */
+	bool automatic;		/* an Abort that nobody called: it takes back only what is exact */
+	struct nexus_part part; /* in a group's call */
+	char *message;		/* NEXUS_MESSAGE_MAX bytes: set with every error */
 };
 
 /*
@@ -130,6 +131,12 @@ enum nexus_error handover_loader_gone(struct handover *handover);
 enum nexus_error handover_saver_gone(struct handover *handover);
 
 enum nexus_error handover_forget(struct handover *handover, bool force);
+
+/*
+ * Is this nexus, which has been imported (all but its gate) or aborted, registered still? NEXUS_OK: what siblings with its key have
+ * registered before this call, no fence has come before that. Fenced: another initiator has removed the key.
+ */
+enum nexus_error handover_prove(struct handover *handover);
 
 /* At open, before anything else: finds out what became of a step that was journalled and not concluded. Opens no gate. */
 enum nexus_error handover_settle(struct handover *handover);

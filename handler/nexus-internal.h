@@ -26,6 +26,7 @@ struct nexus_call {
 	bool take_only;
 	bool by_qemu;
 	bool has_destination;
+	struct nexus_part part;
 	char id[NEXUS_ID_LEN + 1];
 	char state[NEXUS_STATE_LINE_MAX]; /* or Export's destination */
 	uint64_t deadline_ms;

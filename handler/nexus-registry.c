@@ -39,7 +39,8 @@ void nexus_publish(struct nexus *nexus)
 	struct nexus_info info;
 	/* The later one: Export ends the hand-over that the guest came by, whose id stays in the record. */
 	bool in = record->state == NEXUS_INCOMING || record->in_done || record->in_registered;
-	const char *id = in && record->state != NEXUS_EXPORTED ? record->in.id : record->out.id;
+	const struct record_terms *terms =
+		in && record->state != NEXUS_EXPORTED ? &record->in : &record->out;
 
 	memset(&info, 0, sizeof(info));
 	info.state = record->state;
@@ -57,7 +58,9 @@ void nexus_publish(struct nexus *nexus)
 	snprintf(info.backend, sizeof(info.backend), "%s", nexus->lun->ops->name);
 	snprintf(info.failure, sizeof(info.failure), "%s",
 		 nexus->failure[0] != '\0' ? nexus->failure : nexus->port_failure);
-	snprintf(info.handover_id, sizeof(info.handover_id), "%s", id);
+	snprintf(info.handover_id, sizeof(info.handover_id), "%s", terms->id);
+	info.handover_key = terms->key;
+	info.handover_led = terms->led;
 	if (record->own_transport_id)
 		snprintf(info.paths[0].transport_id, sizeof(info.paths[0].transport_id), "%s",
 			 record->transport_ids[0]);
@@ -145,6 +148,7 @@ bool nexus_call(const char *name, enum nexus_method method, const char *state,
 	call->has_destination = options->destination != NULL;
 	snprintf(call->id, sizeof(call->id), "%s", options->id);
 	call->take_only = options->take_only;
+	call->part = options->part;
 	call->by_qemu = options->by_qemu;
 	call->deadline_ms =
 		nexus_now_ms() + (options->timeout_ms != 0 ? options->timeout_ms : NEXUS_CALL_MS);

@@ -52,6 +52,7 @@ static enum nexus_error run_method(struct nexus *nexus, struct nexus_call *call)
 
 	nexus_handover(nexus, &handover);
 	handover.by_qemu = call->by_qemu;
+	handover.part = call->part;
 	if (!nexus->ready) {
 		snprintf(nexus->message, sizeof(nexus->message),
 			 "nexus '%s' does not reach its LUN: %.512s", nexus->config.name,
@@ -71,7 +72,9 @@ static enum nexus_error run_method(struct nexus *nexus, struct nexus_call *call)
 		return handover_export(&handover, call->has_destination ? call->state : NULL,
 				       reply->state);
 	case NEXUS_IMPORT:
-		return handover_import(&handover, call->state, call->force, call->take_only);
+		error = handover_import(&handover, call->state, call->force, call->take_only);
+		reply->moves = nexus->record.in_moves;
+		return error;
 	case NEXUS_ABORT:
 		return handover_abort(&handover, call->id, call->force);
 	case NEXUS_RELEASE:
@@ -80,6 +83,8 @@ static enum nexus_error run_method(struct nexus *nexus, struct nexus_call *call)
 		return handover_check(&handover, call->state, call->force);
 	case NEXUS_PREPARE:
 		return handover_prepare(&handover, reply->state);
+	case NEXUS_PROVE:
+		return handover_prove(&handover);
 	case NEXUS_FORGET:
 		return handover_forget(&handover, call->force);
 	case NEXUS_LOADER_GONE:
@@ -184,9 +189,8 @@ void *nexus_thread(void *user)
 		struct nexus_job *job;
 
 		while (!nexus->stop && !nexus->connect_wanted && !nexus->identify_wanted &&
-		       !nexus->ran_wanted &&
-		       !nexus->guest_runs_wanted && !resync_due_locked(nexus) &&
-		       nexus->queue.head == NULL)
+		       !nexus->ran_wanted && !nexus->guest_runs_wanted &&
+		       !resync_due_locked(nexus) && nexus->queue.head == NULL)
 			pthread_cond_wait(&nexus->work, &nexus->lock);
 		if (nexus->stop && nexus->queue.head == NULL)
 			break;

@@ -114,6 +114,7 @@ enum nexus_method {
 	NEXUS_RESYNC,
 	NEXUS_LOADER_GONE, /* dbus-vmstate: QEMU has left the bus, at the destination */
 	NEXUS_SAVER_GONE,  /* ... at the source */
+	NEXUS_PROVE, /* of a group: is the one that leads registered still (handover_prove)? */
 };
 
 struct nexus_options {
@@ -123,12 +124,15 @@ struct nexus_options {
 	bool take_only;		   /* Import of a group: everything but the opening of the gate */
 	bool by_qemu;		   /* Export, Import: through dbus-vmstate */
 	unsigned int timeout_ms;   /* 0: as much as a call of its own has */
+	struct nexus_part part;	   /* of a group */
 };
 
 struct nexus_reply {
 	enum nexus_error error;
 	char message[NEXUS_MESSAGE_MAX];  /* for people: what was found and what to do */
 	char state[NEXUS_STATE_LINE_MAX]; /* Export, Prepare */
+	uint32_t
+		moves; /* Import: how often the group has moved PRGENERATION now (struct nexus_part) */
 };
 
 /* Called once, on the nexus's own thread; the reply is valid during the call only. */
@@ -166,6 +170,8 @@ struct nexus_info {
 	uint8_t type; /* of the reservation that this nexus holds; 0: none */
 	bool ptpl;    /* APTPL as this nexus's last REGISTER set it */
 	char handover_id[NEXUS_ID_LEN + 1];
+	uint64_t handover_key; /* of the same: its key, and whether a sibling leads */
+	bool handover_led;
 	uint32_t generation;
 	uint32_t in_flight; /* guest commands at the LUN or held */
 	size_t path_count;

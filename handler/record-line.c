@@ -30,16 +30,19 @@ bool state_line_format(const struct record *record, const struct unit_attentions
 
 static bool terms_consistent(const struct record_terms *terms)
 {
+	bool registered = terms->key != 0 && terms->count >= record_terms_ours(terms) &&
+			  (!terms->led || terms->siblings == 0);
+
 	switch (terms->row) {
 	case 1:
-		return true;
+		return terms->siblings == 0 && !terms->led;
 	case 2:
-		return terms->key != 0 && terms->count > 0;
+		return registered;
 	case 3:
-		return terms->key != 0 && terms->count > 0 && pr_type_valid(terms->type) &&
+		return registered && !terms->led && pr_type_valid(terms->type) &&
 		       !pr_type_all_registrants(terms->type);
 	case 4:
-		return terms->key != 0 && terms->count > 0 && pr_type_all_registrants(terms->type);
+		return registered && pr_type_all_registrants(terms->type);
 	default:
 		return false;
 	}

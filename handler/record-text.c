@@ -19,6 +19,8 @@ void record_text_add_terms(struct fields_writer *writer, const char *prefix,
 	fields_add_number(writer, KEY("moved"), terms->moved);
 	fields_add_number(writer, KEY("generation"), terms->generation);
 	fields_add_number(writer, KEY("count"), terms->count);
+	fields_add_number(writer, KEY("siblings"), terms->siblings);
+	fields_add_number(writer, KEY("led"), terms->led);
 	fields_add_number(writer, KEY("time"), terms->time_s);
 }
 
@@ -42,7 +44,7 @@ bool record_text_get_terms(const char *text, char separator, const char *prefix,
 {
 	struct record_terms terms = {0};
 	char key[32];
-	uint64_t row, type, fenced, ptpl, moved, generation, count;
+	uint64_t row, type, fenced, ptpl, moved, generation, count, siblings, led;
 
 	if (!fields_get_text(text, separator, KEY("id"), terms.id, sizeof(terms.id)) ||
 	    (terms.id[0] != '\0' && !id_valid(terms.id))) {
@@ -59,6 +61,9 @@ bool record_text_get_terms(const char *text, char separator, const char *prefix,
 	    !record_text_get_number(text, separator, KEY("generation"), UINT32_MAX, &generation,
 				    reason) ||
 	    !record_text_get_number(text, separator, KEY("count"), UINT32_MAX, &count, reason) ||
+	    !record_text_get_number(text, separator, KEY("siblings"), UINT16_MAX, &siblings,
+				    reason) ||
+	    !record_text_get_number(text, separator, KEY("led"), 1, &led, reason) ||
 	    !record_text_get_number(text, separator, KEY("time"), INT64_MAX, &terms.time_s, reason))
 		return false;
 #undef KEY
@@ -69,6 +74,8 @@ bool record_text_get_terms(const char *text, char separator, const char *prefix,
 	terms.moved = moved;
 	terms.generation = (uint32_t)generation;
 	terms.count = (uint32_t)count;
+	terms.siblings = (uint32_t)siblings;
+	terms.led = led;
 	*ret = terms;
 	return true;
 }

@@ -40,6 +40,11 @@ const char *record_step_name(enum record_step step)
 	return step < RECORD_STEP_COUNT ? step_names[step] : "unknown";
 }
 
+uint32_t record_terms_ours(const struct record_terms *terms)
+{
+	return 1 + terms->siblings;
+}
+
 void unit_attentions_add(struct unit_attentions *queue, uint16_t asc_ascq)
 {
 	for (size_t i = 0; i < queue->count; i++)

@@ -60,9 +60,15 @@ struct record_terms {
 	bool ptpl;	     /* PTPL_A at Export */
 	uint32_t generation; /* G: PRGENERATION after the barrier */
 	uint32_t count;	     /* how often K was listed then */
-	bool moved;	     /* REGISTER AND MOVE has been done: the destination holds */
-	uint64_t time_s;     /* wall clock of Export */
+	uint32_t
+		siblings; /* how many of these are nexuses of this group that this one leads (struct nexus_part) */
+	bool led;	 /* another nexus of the group leads this one */
+	bool moved;	 /* REGISTER AND MOVE has been done: the destination holds */
+	uint64_t time_s; /* wall clock of Export */
 };
+
+/* How often K has to be listed for this nexus and those that it leads. */
+uint32_t record_terms_ours(const struct record_terms *terms);
 
 /* ASC/ASCQ of unit attentions that wait for the guest, oldest first. Kept with the record, under another lock. */
 struct unit_attentions {
@@ -100,11 +106,12 @@ struct record {
 	struct record_terms out; /* source: the hand-over exported, or the last one ended */
 	uint32_t
 		out_count; /* the least that K was listed at its Exports: later ones may count the destination */
-	struct record_port out_destination; /* Prepared, where REGISTER AND MOVE goes or went */
-	struct record_port out_origin;	    /* what this nexus itself was then */
-	bool out_saved;	     /* by QEMU, which will not say how the migration ended */
-	bool take_back;	     /* source: Abort has registered K again and is not done */
-	bool take_back_sent; /* and may have taken the reservation with it */
+	struct record_port
+		out_destination; /* Prepared: REGISTER AND MOVE goes there, and Abort knows it by that */
+	struct record_port out_origin; /* what this nexus itself was then */
+	bool out_saved;		       /* by QEMU, which will not say how the migration ended */
+	bool take_back;		       /* source: Abort has registered K again and is not done */
+	bool take_back_sent;	       /* and may have taken the reservation with it */
 
 	struct record_terms in;	      /* destination: the hand-over imported, or being imported */
 	struct record_port in_origin; /* a moved hand-over: where it came from */

@@ -6,6 +6,33 @@
 #include "check.h"
 #include "unit/handover-world.h"
 
+/* Those that are led are where the first one is. */
+static inline void world_check_siblings_at(const struct side *side)
+{
+	const struct group_host *here = world_host(side);
+	const struct group_host *there =
+		side == &world.source ? &world.destination_host : &world.source_host;
+	const struct world_row *row = world.row;
+	struct fake_state state;
+
+	fake_lun_get_state(world.lun, &state);
+	for (unsigned int i = 1; i <= world.siblings; i++) {
+		const struct side *sibling = here->sides[i], *other = there->sides[i];
+		uint64_t key = row->row > 1 ? world_key(i) : 0;
+
+		CHECK_INT(state.nexus[sibling->nexus].key, key);
+		CHECK_INT(state.nexus[other->nexus].key, 0);
+		CHECK_INT(sibling->record.state, NEXUS_ACTIVE);
+		CHECK(sibling->gate_open);
+		CHECK_INT(sibling->record.key, key);
+		CHECK(!sibling->record.fenced && !other->record.fenced);
+		CHECK_INT(sibling->record.step, RECORD_STEP_NONE);
+		CHECK_INT(other->record.key, 0);
+		CHECK_INT(other->record.in_registered, 0);
+		CHECK_INT(sibling->unjournalled + other->unjournalled, 0);
+	}
+}
+
 /* The guest's registration and reservation are at side, once, its gate is open, and memory agrees. */
 static inline void world_check_at(const struct side *side)
 {
@@ -31,6 +58,7 @@ static inline void world_check_at(const struct side *side)
 	CHECK_INT(other->record.key, 0);
 	CHECK_INT(other->record.in_registered, 0);
 	CHECK(!other->record.fenced);
+	world_check_siblings_at(side);
 }
 
 /* No gap of prmig's making, the stranger unharmed, never two doors, nothing sent that is not journalled. */

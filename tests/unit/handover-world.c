@@ -2,6 +2,8 @@
 #include "unit/handover-world.h"
 
 #include <limits.h>
+#include <stdio.h>
+
 const struct world_row world_rows[] = {
 	{"not registered", 1, 0, false},
 	{"registered", 2, 0, false},
@@ -45,8 +47,33 @@ const char *const world_op_names[WORLD_OPS] = {
 };
 
 struct world world = {.act_at = UINT_MAX};
+struct world_siblings world_siblings;
 
 static void every(struct side *side, enum side_event event);
+
+uint64_t world_key(unsigned int number)
+{
+	return world_siblings.own_keys ? KEY_S + number : KEY_S;
+}
+
+/* The one that reserves is in the middle by name. */
+static void set_up_siblings(void)
+{
+	static const char *const names[WORLD_SIBLINGS_MAX] = {"vm0", "vm2"};
+
+	world.siblings = world_siblings.count;
+	world.source_host.sides[0] = &world.source;
+	world.destination_host.sides[0] = &world.destination;
+	world.source_host.count = world.destination_host.count = 1 + world.siblings;
+	for (unsigned int i = 0; i < world.siblings && i < WORLD_SIBLINGS_MAX; i++) {
+		struct side *s = &world.source_siblings[i], *d = &world.destination_siblings[i];
+
+		side_init(s, world.lun, LED + 2 * i, names[i], NEXUS_ACTIVE);
+		side_init(d, world.lun, LED + 2 * i + 1, names[i], NEXUS_INCOMING);
+		world.source_host.sides[1 + i] = s;
+		world.destination_host.sides[1 + i] = d;
+	}
+}
 
 void world_set_up(const struct world_row *row, enum world_kind kind)
 {
@@ -62,19 +89,23 @@ void world_set_up(const struct world_row *row, enum world_kind kind)
 	fake_lun_set_quirks(world.lun, &quirks);
 	side_init(&world.source, world.lun, SOURCE, "vm1", NEXUS_ACTIVE);
 	side_init(&world.destination, world.lun, DESTINATION, "vm1", NEXUS_INCOMING);
+	set_up_siblings();
 	if (kind != WORLD_NO_STRANGER)
 		side_stranger(world.lun, STRANGER, PR_OUT_REGISTER, 0, KEY_X, 0, false);
 	if (row->type != 0 && !row->source_holds)
 		side_stranger(world.lun, STRANGER, PR_OUT_RESERVE, KEY_X, 0, row->type, false);
-	if (row->row > 1)
-		side_guest(&world.source, PR_OUT_REGISTER, 0, KEY_S, 0);
+	for (unsigned int i = 0; row->row > 1 && i <= world.siblings; i++)
+		side_guest(world.source_host.sides[i], PR_OUT_REGISTER, 0, world_key(i), 0);
 	if (row->source_holds)
 		side_guest(&world.source, PR_OUT_RESERVE, KEY_S, 0, row->type);
 	quirks.register_not_ready = kind == WORLD_LIO_NO_APTPL_FOLDER;
 	fake_lun_set_quirks(world.lun, &quirks);
 	fake_lun_reset_monitor(world.lun);
-	world.source.every = world.destination.every = every;
-	world.source.unjournalled = world.destination.unjournalled = 0;
+	for (unsigned int i = 0; i <= world.siblings; i++) {
+		world.source_host.sides[i]->every = world.destination_host.sides[i]->every = every;
+		world.source_host.sides[i]->unjournalled =
+			world.destination_host.sides[i]->unjournalled = 0;
+	}
 }
 
 void world_tear_down(void)
@@ -85,14 +116,22 @@ void world_tear_down(void)
 
 /* ---- events ---- */
 
+/* Whether a gate of the host is open for a guest whose key stands there. */
+static bool door_open(const struct group_host *host, const struct fake_state *state)
+{
+	for (size_t i = 0; i < host->count; i++)
+		if (host->sides[i]->gate_open &&
+		    state->nexus[host->sides[i]->nexus].key == world_key((unsigned int)i))
+			return true;
+	return false;
+}
+
 static void look_at_doors(void)
 {
 	struct fake_state state;
 
-	if (!world.source.gate_open || !world.destination.gate_open)
-		return;
 	fake_lun_get_state(world.lun, &state);
-	if (state.nexus[SOURCE].key == KEY_S && state.nexus[DESTINATION].key == KEY_S)
+	if (door_open(&world.source_host, &state) && door_open(&world.destination_host, &state))
 		world.doors = true;
 }
 
@@ -105,6 +144,70 @@ static void every(struct side *side, enum side_event event)
 	world.acted_step = side->step;
 	world.acted_moment = side->moment;
 	world.act(side, event);
+}
+
+/* ---- calls: of the side, or of its group ---- */
+
+struct group_host *world_host(const struct side *side)
+{
+	return side == &world.source ? &world.source_host : &world.destination_host;
+}
+
+static enum nexus_error call(struct side *side, enum nexus_method method, char *state, bool force)
+{
+	enum nexus_error error = group_host_call(world_host(side), method, state, force);
+
+	snprintf(side->message, sizeof(side->message), "%s", world_host(side)->message);
+	return error;
+}
+
+enum nexus_error world_export(struct side *side, char *line)
+{
+	return world.siblings == 0 ? side_export(side, line)
+				   : call(side, NEXUS_EXPORT, line, false);
+}
+
+enum nexus_error world_import(struct side *side, char *line)
+{
+	return world.siblings == 0 ? side_import(side, line)
+				   : call(side, NEXUS_IMPORT, line, false);
+}
+
+enum nexus_error world_abort(struct side *side, const char *id, bool force)
+{
+	return world.siblings == 0 ? side_abort_id(side, id, force)
+				   : call(side, NEXUS_ABORT, NULL, force);
+}
+
+enum nexus_error world_release(struct side *side, bool force)
+{
+	return world.siblings == 0 ? side_release(side, force)
+				   : call(side, NEXUS_RELEASE, NULL, force);
+}
+
+enum nexus_error world_restart(struct side *side)
+{
+	struct group_host *host = world_host(side);
+	enum nexus_error error = NEXUS_OK;
+
+	for (size_t i = 0; i < host->count; i++) {
+		enum nexus_error own = side_restart(host->sides[i]);
+
+		error = error == NEXUS_OK ? own : error;
+	}
+	return error;
+}
+
+void world_resync(struct side *side)
+{
+	for (size_t i = 0; i < world_host(side)->count; i++)
+		side_resync(world_host(side)->sides[i]);
+}
+
+void world_set_killed(struct side *side, jmp_buf *killed)
+{
+	for (size_t i = 0; i < world_host(side)->count; i++)
+		world_host(side)->sides[i]->killed = killed;
 }
 
 void world_kill(struct side *side, enum side_event event)
@@ -122,23 +225,23 @@ static void interrupted(struct side *side, enum record_step step, enum handover_
 	side->at_step = step;
 	side->at_moment = moment;
 	side->at_skip = 0;
-	side->killed = &killed;
+	world_set_killed(side, &killed);
 	if (setjmp(killed) == 0) {
 		if (side == &world.destination)
-			side_import(side, world.line);
+			world_import(side, world.line);
 		else
-			side_abort(side, false);
+			world_abort(side, "", false);
 	}
 	side->at = NULL;
-	side_restart(side);
+	world_restart(side);
 }
 
 /* ---- operations ---- */
 
 static void export_and_import(void)
 {
-	side_export(&world.source, world.line);
-	world.imported = side_import(&world.destination, world.line) == NEXUS_OK;
+	world_export(&world.source, world.line);
+	world.imported = world_import(&world.destination, world.line) == NEXUS_OK;
 }
 
 bool world_prepare(enum world_op op)
@@ -154,28 +257,28 @@ bool world_prepare(enum world_op op)
 	case WORLD_EXPORT_AGAIN:
 	case WORLD_IMPORT:
 	case WORLD_ABORT:
-		side_export(s, world.line);
+		world_export(s, world.line);
 		return true;
 	case WORLD_IMPORT_AGAIN:
 	case WORLD_ABORT_PREEMPTED:
 	case WORLD_ABORT_THERE_PREEMPTED:
-		side_export(s, world.line);
+		world_export(s, world.line);
 		interrupted(d, row == 3 ? RECORD_STEP_IMPORT_PREEMPT : RECORD_STEP_IMPORT_REGISTER,
 			    HANDOVER_ANSWERED);
 		return row > 2;
 	case WORLD_IMPORT_LATER_LINE:
-		side_export(s, world.line);
+		world_export(s, world.line);
 		interrupted(d, RECORD_STEP_IMPORT_REGISTER, HANDOVER_ANSWERED);
-		side_export(s, world.line);
+		world_export(s, world.line);
 		return row > 1;
 	case WORLD_ABORT_REGISTERED:
 	case WORLD_ABORT_THERE_REGISTERED:
-		side_export(s, world.line);
+		world_export(s, world.line);
 		interrupted(d, RECORD_STEP_IMPORT_REGISTER, HANDOVER_ANSWERED);
 		return row > 1;
 	case WORLD_IMPORT_BACK:
 		export_and_import();
-		side_export(d, world.line);
+		world_export(d, world.line);
 		return row > 1;
 	case WORLD_RELEASE:
 	case WORLD_ABORT_IMPORTED:
@@ -183,7 +286,7 @@ bool world_prepare(enum world_op op)
 		export_and_import();
 		return true;
 	case WORLD_RELEASE_EARLY:
-		side_export(s, world.line);
+		world_export(s, world.line);
 		side_stranger(world.lun, STRANGER, PR_OUT_REGISTER, KEY_X, KEY_X, 0, false);
 		return row > 1;
 	case WORLD_ABORT_TAKE_BACK:
@@ -221,20 +324,20 @@ static enum nexus_error run(enum world_op op)
 	switch (op) {
 	case WORLD_EXPORT:
 	case WORLD_EXPORT_AGAIN:
-		return side_export(side, world.line);
+		return world_export(side, world.line);
 	case WORLD_IMPORT:
 	case WORLD_IMPORT_AGAIN:
 	case WORLD_IMPORT_LATER_LINE:
 	case WORLD_IMPORT_BACK:
-		error = side_import(side, world.line);
+		error = world_import(side, world.line);
 		if (error == NEXUS_OK)
 			world.imported = op != WORLD_IMPORT_BACK;
 		return error;
 	case WORLD_RELEASE:
 	case WORLD_RELEASE_EARLY:
-		return side_release(side, false);
+		return world_release(side, false);
 	default:
-		return side_abort(side, false);
+		return world_abort(side, "", false);
 	}
 }
 
@@ -246,17 +349,26 @@ enum nexus_error world_run(enum world_op op, bool *ret_killed)
 
 	*ret_killed = false;
 	world.events = 0;
-	side->killed = &killed;
+	world_set_killed(side, &killed);
 	if (setjmp(killed) == 0)
 		error = run(op);
 	else
 		*ret_killed = true;
 	world.act_at = UINT_MAX;
-	side->killed = NULL;
+	world_set_killed(side, NULL);
 	return error;
 }
 
 /* ---- how it ends ---- */
+
+/* Export was not done, or not by all. */
+static bool is_to_export(const struct group_host *host)
+{
+	for (size_t i = 0; i < host->count; i++)
+		if (host->sides[i]->record.state == NEXUS_ACTIVE)
+			return true;
+	return false;
+}
 
 enum nexus_error world_forward(void)
 {
@@ -264,24 +376,33 @@ enum nexus_error world_forward(void)
 	enum nexus_error error = NEXUS_OK;
 
 	for (int i = 0; i < 6; i++) {
-		if (s->record.state == NEXUS_ACTIVE && !world.imported) {
-			error = side_export(s, world.line);
+		if (is_to_export(&world.source_host) && !world.imported) {
+			error = world_export(s, world.line);
 			if (error != NEXUS_OK)
 				continue;
 		}
-		error = side_import(d, world.line);
+		error = world_import(d, world.line);
 		if (error == NEXUS_OK) {
 			world.imported = true;
-			return side_release(s, true);
+			return world_release(s, true);
 		}
-		if (error == NEXUS_ERROR_STALE)
-			side_export(s, world.line);
+		/* BadState: there is no line, since the answer of Export was lost. */
+		if (error == NEXUS_ERROR_STALE || error == NEXUS_ERROR_BAD_STATE)
+			world_export(s, world.line);
 		else if (error == NEXUS_ERROR_WRONG_STATE)
-			side_abort(d, false);
+			world_abort(d, "", false);
 		else if (error == NEXUS_ERROR_FENCED || error == NEXUS_ERROR_KEY_SHARED)
 			break;
 	}
 	return error;
+}
+
+static bool knows_import(const struct group_host *host)
+{
+	for (size_t i = 0; i < host->count; i++)
+		if (host->sides[i]->record.in.id[0] != '\0')
+			return true;
+	return false;
 }
 
 enum nexus_error world_back(void)
@@ -289,15 +410,15 @@ enum nexus_error world_back(void)
 	struct side *s = &world.source, *d = &world.destination;
 	enum nexus_error error;
 
-	if (d->record.in.id[0] != '\0')
-		side_abort(d, false);
-	error = side_abort(s, false);
+	if (knows_import(&world.destination_host))
+		world_abort(d, "", false);
+	error = world_abort(s, "", false);
 	if (error == NEXUS_ERROR_WRONG_STATE) {
 		world.forced++;
-		error = side_abort(s, true);
+		error = world_abort(s, "", true);
 	}
-	if (d->record.in.id[0] != '\0')
-		side_abort(d, false);
+	if (knows_import(&world.destination_host))
+		world_abort(d, "", false);
 	world.imported = false;
 	return error;
 }

@@ -6,11 +6,13 @@
 #ifndef PRMIG_TEST_HANDOVER_WORLD_H
 #define PRMIG_TEST_HANDOVER_WORLD_H
 
+#include "unit/group-world.h"
 #include "unit/sides.h"
 
 #define KEY_S 0x5151u
 #define KEY_X 0x7878u
-enum { SOURCE, DESTINATION, STRANGER, NEWCOMER };
+enum { SOURCE, DESTINATION, STRANGER, NEWCOMER, LED }; /* LED: the first of the siblings */
+#define WORLD_SIBLINGS_MAX 2
 
 struct world_row {
 	const char *name;
@@ -60,7 +62,11 @@ struct world {
 	enum world_kind kind;
 	struct fake_lun *lun;
 	struct side source, destination;
-	char line[NEXUS_STATE_LINE_MAX];
+	/* The guest's other nexuses on the LUN: calls are the group's then. */
+	unsigned int siblings;
+	struct side source_siblings[WORLD_SIBLINGS_MAX], destination_siblings[WORLD_SIBLINGS_MAX];
+	struct group_host source_host, destination_host;
+	char line[(1 + WORLD_SIBLINGS_MAX) * NEXUS_STATE_LINE_MAX];
 	bool imported;	     /* Import has answered success, and no Abort has undone it */
 	bool doors;	     /* two gates were open, each with a key on the LUN */
 	unsigned int forced; /* Aborts that needed force */
@@ -73,11 +79,30 @@ struct world {
 
 extern struct world world;
 
+/* For the worlds that are set up from now on: how many siblings, and whether each has a key of its own. */
+struct world_siblings {
+	unsigned int count;
+	bool own_keys;
+};
+extern struct world_siblings world_siblings;
+/* The key of the guest's nexuses: 0 is the first. */
+uint64_t world_key(unsigned int number);
+
 void world_set_up(const struct world_row *row, enum world_kind kind);
 void world_tear_down(void);
 /* Brings the world to where op can run. False: it makes no sense in this row. */
 bool world_prepare(enum world_op op);
 struct side *world_side(enum world_op op);
+/* Of source or destination and its siblings. */
+struct group_host *world_host(const struct side *side);
+enum nexus_error world_export(struct side *side, char *line);
+enum nexus_error world_import(struct side *side, char *line);
+enum nexus_error world_abort(struct side *side, const char *id, bool force);
+enum nexus_error world_release(struct side *side, bool force);
+enum nexus_error world_restart(struct side *side);
+void world_resync(struct side *side);
+/* Where a side, or one of its siblings, that dies goes on. */
+void world_set_killed(struct side *side, jmp_buf *killed);
 /* Runs op; world.act is called at its event world.act_at. *ret_killed: the side died, and has not been started again. */
 enum nexus_error world_run(enum world_op op, bool *ret_killed);
 /* For world.act. */

@@ -278,6 +278,7 @@ static struct handover begin(struct side *side)
 		.migrate_pr = true,
 		.message = side->message,
 		.by_qemu = side->by_qemu,
+		.part = side->part,
 	};
 }
 
@@ -330,7 +331,14 @@ enum nexus_error side_import(struct side *side, const char *line)
 {
 	struct handover handover = begin(side);
 
-	return handover_import(&handover, line, false, false);
+	return handover_import(&handover, line, false, side->take_only);
+}
+
+enum nexus_error side_prove(struct side *side)
+{
+	struct handover handover = begin(side);
+
+	return handover_prove(&handover);
 }
 
 enum nexus_error side_check(struct side *side, const char *line)

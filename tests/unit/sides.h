@@ -25,7 +25,9 @@ struct side {
 	bool disk_full;
 	bool gate_open;
 	bool written;
-	bool by_qemu; /* calls come through dbus-vmstate */
+	bool by_qemu;		/* calls come through dbus-vmstate */
+	bool take_only;		/* Import: all but the gate */
+	struct nexus_part part; /* in a group */
 	bool reset_seen;
 	bool told;	     /* a unit attention said that registrations were taken */
 	unsigned int busied; /* how often held commands were answered BUSY */
@@ -64,6 +66,7 @@ enum nexus_error side_abort(struct side *side, bool force);
 /* Of one hand-over, by its id. */
 enum nexus_error side_abort_id(struct side *side, const char *id, bool force);
 enum nexus_error side_resync(struct side *side);
+enum nexus_error side_prove(struct side *side);
 /* A write-class command at the closed gate. */
 enum nexus_error side_guest_runs(struct side *side);
 enum nexus_error side_loader_gone(struct side *side);

@@ -176,14 +176,28 @@ static void a_missing_member_fails_the_call(void)
 	CHECK_CONTAINS(reply.message, "no nexus of group 'nobody'");
 }
 
-static void one_lun_twice_is_refused(void)
+/* As many lines as nexuses; which of them is whose goes by name. */
+static void one_lun_twice_needs_two_lines(void)
 {
+	char one[NEXUS_STATE_LINE_MAX], two[NEXUS_STATE_LINE_MAX], state[3 * NEXUS_STATE_LINE_MAX];
+
 	put("twin", "vm", "naa.1");
-	call("vm", NEXUS_EXPORT, NULL);
-	CHECK_INT(reply.error, NEXUS_ERROR_UNSUPPORTED);
-	CHECK_CONTAINS(reply.message, "are on one LUN");
+	line_for("naa.1", one);
+	line_for("naa.2", two);
+	snprintf(state, sizeof(state), "%s+%s", one, two);
+	call("vm", NEXUS_IMPORT, state);
+	CHECK_INT(reply.error, NEXUS_ERROR_WRONG_LUN);
+	CHECK_CONTAINS(reply.message, "no line for LUN naa.1 of nexus 'twin'");
 	CHECK_STR(calls, "");
+	snprintf(state, sizeof(state), "%s+%s+%s", one, two, one);
+	call("vm", NEXUS_IMPORT, state);
+	CHECK_INT(reply.error, NEXUS_OK);
+	CHECK_STR(calls, "Import one; Import one take-only; Import twin; Import twin take-only; "
+			 "Import two; Import two take-only");
 	fake_nexus_remove("twin");
+	call("vm", NEXUS_IMPORT, state);
+	CHECK_INT(reply.error, NEXUS_ERROR_WRONG_LUN);
+	CHECK_CONTAINS(reply.message, "or fewer than there");
 }
 
 int main(void)
@@ -205,6 +219,6 @@ int main(void)
 	CHECK_RUN(import_opens_all_gates_or_none);
 	CHECK_RUN(import_matches_by_lun);
 	CHECK_RUN(a_missing_member_fails_the_call);
-	CHECK_RUN(one_lun_twice_is_refused);
+	CHECK_RUN(one_lun_twice_needs_two_lines);
 	return check_summary();
 }

@@ -108,22 +108,24 @@ static void note_run(enum world_op op, unsigned int event, enum nexus_error erro
 {
 	static char text[256];
 
-	snprintf(text, sizeof(text), "%s, %s, %s, event %u (%s %d), %s %d %s", world.row->name,
-		 world_kind_names[world.kind], world_op_names[op], event,
-		 record_step_name(world.acted_step), world.acted_moment, deed_names[deed], error,
-		 forward ? "finished by Import" : "finished by Abort");
+	snprintf(text, sizeof(text), "%s, %u siblings, %s, %s, event %u (%s %d), %s %d %s",
+		 world.row->name, world.siblings, world_kind_names[world.kind], world_op_names[op],
+		 event, record_step_name(world.acted_step), world.acted_moment, deed_names[deed],
+		 error, forward ? "finished by Import" : "finished by Abort");
 	CHECK_NOTE(text);
 }
 
 /* Only one of the two hosts has the guest, and what that one remembers is so. */
 static void check_end(enum world_op op)
 {
-	bool registered_here = world.row->row > 1;
+	unsigned int registered_here = world.row->row > 1;
 	struct fake_state state;
 
 	fake_lun_get_state(world.lun, &state);
-	for (int i = 0; i < 2; i++) {
-		struct side *side = i == 0 ? &world.source : &world.destination;
+	for (unsigned int i = 0; i < 2 * (1 + world.siblings); i++) {
+		const struct group_host *host =
+			i % 2 == 0 ? &world.source_host : &world.destination_host;
+		const struct side *side = host->sides[i / 2];
 		bool key = state.nexus[side->nexus].key == KEY_S;
 
 		if (fenced)
@@ -134,8 +136,11 @@ static void check_end(enum world_op op)
 	}
 	if (fenced || newcomer || deed == LOSES_POWER_AND_KEYS)
 		return;
-	CHECK_INT((state.nexus[SOURCE].key == KEY_S) + (state.nexus[DESTINATION].key == KEY_S),
-		  registered_here);
+	for (unsigned int i = 0; i <= world.siblings; i++)
+		CHECK_INT(
+			(state.nexus[world.source_host.sides[i]->nexus].key == KEY_S) +
+				(state.nexus[world.destination_host.sides[i]->nexus].key == KEY_S),
+			registered_here);
 	if (world.row->row == 3)
 		CHECK(state.held && (state.holder == SOURCE || state.holder == DESTINATION));
 	if (world.row->row == 3 && op != WORLD_IMPORT_BACK)
@@ -185,13 +190,13 @@ static bool run_once(const struct world_row *row, enum world_kind kind, enum wor
 		fake_lun_get_state(world.lun, &state);
 		if ((op == WORLD_IMPORT || op == WORLD_IMPORT_AGAIN ||
 		     op == WORLD_IMPORT_LATER_LINE) &&
-		    error != NEXUS_OK)
+		    error != NEXUS_OK && world.siblings == 0)
 			CHECK(!world.destination.gate_open);
 		if (error == NEXUS_OK && !fenced && world_side(op)->gate_open &&
 		    world_side(op)->record.key == KEY_S)
 			CHECK_INT(state.nexus[world_side(op)->nexus].key, KEY_S);
-		side_resync(&world.source);
-		side_resync(&world.destination);
+		world_resync(&world.source);
+		world_resync(&world.destination);
 		if (op != WORLD_IMPORT_BACK) {
 			error = forward ? world_forward() : NEXUS_OK;
 			/* After Release the guest is there, and nobody aborts. */
@@ -199,17 +204,16 @@ static bool run_once(const struct world_row *row, enum world_kind kind, enum wor
 			    error != NEXUS_OK)
 				world_back();
 		} else {
-			if (side_import(&world.source, world.line) != NEXUS_OK) {
-				side_abort_id(&world.source, world.destination.record.out.id,
-					      false);
-				side_abort(&world.destination, true);
+			if (world_import(&world.source, world.line) != NEXUS_OK) {
+				world_abort(&world.source, world.destination.record.out.id, false);
+				world_abort(&world.destination, "", true);
 			}
-			side_release(&world.destination, true);
-			side_release(&world.source, true);
+			world_release(&world.destination, true);
+			world_release(&world.source, true);
 		}
 		forced += world.forced;
-		side_resync(&world.source);
-		side_resync(&world.destination);
+		world_resync(&world.source);
+		world_resync(&world.destination);
 		check_end(op);
 		check_newcomer();
 		world_check_invariants(gaps_of_others,
@@ -219,7 +223,7 @@ static bool run_once(const struct world_row *row, enum world_kind kind, enum wor
 	return acted;
 }
 
-/* The default run takes every third case, in long steps but for one row; with PRMIG_FULL=1 all, event by event. */
+/* The default run takes every third case (with siblings every ninth), in long steps but for one row; with PRMIG_FULL=1 all, event by event. */
 static bool full(void)
 {
 	const char *text = getenv("PRMIG_FULL");
@@ -238,10 +242,10 @@ static bool left_out(bool all)
 {
 	static unsigned int cases;
 
-	return !all && !full() && cases++ % 3 != 0;
+	return !all && !full() && cases++ % (world_siblings.count > 0 ? 9 : 3) != 0;
 }
 
-static void at_every_event(void)
+static void in_world(void)
 {
 	for (int kind = 0; kind < WORLD_KINDS; kind++)
 		for (size_t i = 0; i < world_row_count; i++)
@@ -255,7 +259,8 @@ static void at_every_event(void)
 						if (j == LOSES_POWER && (kind == WORLD_TGT ||
 									 kind == WORLD_NO_STRANGER))
 							continue;
-						if (left_out(kind == WORLD_STANDARD && i == 6))
+						if (left_out(kind == WORLD_STANDARD && i == 6 &&
+							     world_siblings.count == 0))
 							continue;
 						deed = j;
 						for (unsigned int event = 0;
@@ -263,8 +268,28 @@ static void at_every_event(void)
 							      forward);)
 							event = next(event,
 								     kind == WORLD_STANDARD &&
-									     i == 6 && forward);
+									     i == 6 && forward &&
+									     world_siblings.count ==
+										     0);
 					}
+}
+
+static void at_every_event(void)
+{
+	in_world();
+}
+
+/* The guest has several nexuses with its key on the LUN, and its group moves. */
+static void with_siblings(void)
+{
+	unsigned int before = runs;
+
+	for (unsigned int count = 1; count <= WORLD_SIBLINGS_MAX; count++) {
+		world_siblings.count = count;
+		in_world();
+	}
+	world_siblings.count = 0;
+	printf("%u runs with siblings\n", runs - before);
 }
 
 /*
@@ -312,8 +337,8 @@ static void answers_are_lost(void)
 						    world.source.record.take_back_sent)
 							error = world_back();
 						CHECK_INT(error, NEXUS_OK);
-						side_resync(&world.source);
-						side_resync(&world.destination);
+						world_resync(&world.source);
+						world_resync(&world.destination);
 						check_end(op);
 						world_check_invariants(0, true);
 						world_tear_down();
@@ -368,6 +393,7 @@ static void print_numbers(void)
 int main(void)
 {
 	CHECK_RUN(at_every_event);
+	CHECK_RUN(with_siblings);
 	CHECK_RUN(answers_are_lost);
 	CHECK_RUN(generation_says_nothing);
 	CHECK_RUN(print_numbers);

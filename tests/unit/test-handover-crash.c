@@ -27,7 +27,8 @@ static void note_at(enum world_op op, unsigned int event, const char *how)
 {
 	static char text[256];
 
-	snprintf(text, sizeof(text), "%s, %s, %s, event %u (%s %d), %s", world.row->name,
+	snprintf(text, sizeof(text), "%s, %u siblings%s, %s, %s, event %u (%s %d), %s",
+		 world.row->name, world.siblings, world_siblings.own_keys ? " with own keys" : "",
 		 world_kind_names[world.kind], world_op_names[op], event,
 		 record_step_name(world.acted_step), world.acted_moment, how);
 	CHECK_NOTE(text);
@@ -36,8 +37,14 @@ static void note_at(enum world_op op, unsigned int event, const char *how)
 /* The guest belongs to the source where Release has not ended there; else an Abort makes no sense any more. */
 static bool may_go_back(enum world_op op)
 {
-	return op != WORLD_RELEASE || (world.source.record.state == NEXUS_EXPORTED &&
-				       world.source.record.step != RECORD_STEP_RELEASE_UNREGISTER);
+	for (size_t i = 0; op == WORLD_RELEASE && i < world.source_host.count; i++) {
+		const struct record *record = &world.source_host.sides[i]->record;
+
+		if (record->state != NEXUS_EXPORTED ||
+		    record->step == RECORD_STEP_RELEASE_UNREGISTER)
+			return false;
+	}
+	return true;
 }
 
 static bool imported_back(enum world_op op)
@@ -52,23 +59,23 @@ static enum nexus_error finish_back_import(bool forward)
 	enum nexus_error error = NEXUS_OK;
 
 	for (int i = 0; forward && i < 6; i++) {
-		error = side_import(s, world.line);
+		error = world_import(s, world.line);
 		if (error == NEXUS_OK)
-			return side_release(d, true);
+			return world_release(d, true);
 		if (error == NEXUS_ERROR_STALE)
-			side_export(d, world.line);
+			world_export(d, world.line);
 	}
 	if (forward)
 		return error;
-	side_abort_id(s, d->record.out.id, false);
-	error = side_abort(d, false);
+	world_abort(s, d->record.out.id, false);
+	error = world_abort(d, "", false);
 	if (error == NEXUS_ERROR_WRONG_STATE) {
 		world.forced++;
-		error = side_abort(d, true);
+		error = world_abort(d, "", true);
 	}
-	side_abort_id(s, d->record.out.id, false);
+	world_abort(s, d->record.out.id, false);
 	/* The older hand-over of the source ends now. */
-	side_release(s, true);
+	world_release(s, true);
 	return error;
 }
 
@@ -78,6 +85,10 @@ static void finish(enum world_op op, bool forward, unsigned int event)
 	enum nexus_error error;
 
 	if (!forward && !may_go_back(op))
+		return;
+	/* Abort of a group has no id, by which the two hand-overs of that nexus would be told apart. */
+	if (imported_back(op) && world.siblings > 0 &&
+	    (!forward || (world_siblings.own_keys && world.row->row == 3)))
 		return;
 	if (imported_back(op)) {
 		error = finish_back_import(forward);
@@ -91,6 +102,13 @@ static void finish(enum world_op op, bool forward, unsigned int event)
 			end = &world.source;
 			error = world_back();
 		}
+	}
+	/* What has taken the reservation is not exported once more, and without that the other key's line stays Stale. */
+	if (forward && !imported_back(op) && world_siblings.own_keys && world.row->row == 3 &&
+	    (error == NEXUS_ERROR_WRONG_STATE || error == NEXUS_ERROR_STALE)) {
+		turned++;
+		end = &world.source;
+		error = world_back();
 	}
 	forced += world.forced;
 	note_at(op, event, forward ? "finished by Import" : "finished by Abort");
@@ -109,9 +127,9 @@ static bool killed_settling(struct side *side, unsigned int event)
 
 	world.events = 0;
 	world.act_at = event;
-	side->killed = &dead;
+	world_set_killed(side, &dead);
 	if (setjmp(dead) == 0)
-		side_restart(side);
+		world_restart(side);
 	else
 		killed = true;
 	world.act_at = UINT_MAX;
@@ -143,7 +161,7 @@ static bool kill_once(const struct world_row *row, enum world_kind kind, enum wo
 		second_kills += again;
 		*ret_second = again;
 		if (second == UINT_MAX || again) {
-			CHECK_INT(side_restart(world_side(op)), NEXUS_OK);
+			CHECK_INT(world_restart(world_side(op)), NEXUS_OK);
 			finish(op, forward, event);
 		}
 	}
@@ -151,7 +169,15 @@ static bool kill_once(const struct world_row *row, enum world_kind kind, enum wo
 	return killed;
 }
 
-static void kill_at_every_event(void)
+static bool in_short_run(int kind, size_t row)
+{
+	const char *full = getenv("PRMIG_FULL");
+
+	return (full != NULL && full[0] == '1') ||
+	       ((kind == WORLD_LIO || kind == WORLD_NO_STRANGER) && (row == 1 || row > 5));
+}
+
+static void kill_in_world(void)
 {
 	bool second;
 
@@ -160,11 +186,34 @@ static void kill_at_every_event(void)
 			for (int op = 0; op < WORLD_OPS; op++)
 				for (int forward = 0; forward < 2; forward++)
 					for (unsigned int event = 0;
+					     (world_siblings.count == 0 || in_short_run(kind, i)) &&
 					     kill_once(&world_rows[i], kind, op, event, UINT_MAX,
 						       forward, &second);)
 						event = next(event,
-							     kind == WORLD_STANDARD &&
+							     world_siblings.count == 0 &&
+								     kind == WORLD_STANDARD &&
 								     (i == 1 || i == 6 || i == 8));
+}
+
+static void kill_at_every_event(void)
+{
+	kill_in_world();
+}
+
+/* The guest has several nexuses on the LUN, with its key or each with its own, and the group moves whole. */
+static void kill_with_siblings(void)
+{
+	static const struct world_siblings variants[] = {{1, false}, {2, false}, {1, true}};
+
+	for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++) {
+		unsigned int before = kills;
+
+		world_siblings = variants[i];
+		kill_in_world();
+		printf("%u siblings%s: %u kills\n", world_siblings.count,
+		       world_siblings.own_keys ? " with keys of their own" : "", kills - before);
+	}
+	world_siblings = (struct world_siblings){0};
 }
 
 /* The guest at the destination has taken another key: what Abort has registered at the source has to go again. */
@@ -187,9 +236,9 @@ static void kill_while_giving_up(void)
 			runs++;
 			kills++;
 			reached[world.acted_step][world.acted_moment]++;
-			CHECK_INT(side_restart(&world.source), NEXUS_OK);
+			CHECK_INT(world_restart(&world.source), NEXUS_OK);
 			error = world.source.record.state == NEXUS_EXPORTED
-					? side_abort(&world.source, false)
+					? world_abort(&world.source, "", false)
 					: NEXUS_ERROR_FENCED;
 		}
 		CHECK_INT(error, NEXUS_ERROR_FENCED);
@@ -213,12 +262,12 @@ static void killed_at_point(struct side *side, enum record_step step)
 	side->killed = &killed;
 	if (setjmp(killed) == 0) {
 		if (side == &world.destination)
-			side_import(side, world.line);
+			world_import(side, world.line);
 		else
-			side_abort(side, false);
+			world_abort(side, "", false);
 		check_report(__FILE__, __LINE__, "not killed at %s", record_step_name(step));
 	}
-	CHECK_INT(side_restart(side), NEXUS_OK);
+	CHECK_INT(world_restart(side), NEXUS_OK);
 }
 
 /* Both were killed, each behind its own step: whoever goes on first has it, and the other does not open. */
@@ -236,15 +285,15 @@ static void killed_on_both_sides(void)
 		CHECK_INT(fake_lun_count_key(world.lun, KEY_S), 2);
 		CHECK_NOTE(import_first ? "Import first" : "Abort first");
 		if (import_first) {
-			CHECK_INT(side_import(d, world.line), NEXUS_OK);
-			CHECK_INT(side_abort(s, false), NEXUS_ERROR_WRONG_STATE);
+			CHECK_INT(world_import(d, world.line), NEXUS_OK);
+			CHECK_INT(world_abort(s, "", false), NEXUS_ERROR_WRONG_STATE);
 			CHECK(!s->gate_open);
-			CHECK_INT(side_release(s, false), NEXUS_OK);
+			CHECK_INT(world_release(s, false), NEXUS_OK);
 			world_check_at(d);
 		} else {
-			CHECK_INT(side_abort(d, false), NEXUS_ERROR_WRONG_STATE);
-			CHECK_INT(side_abort(s, false), NEXUS_OK);
-			CHECK_INT(side_import(d, world.line), NEXUS_ERROR_STALE);
+			CHECK_INT(world_abort(d, "", false), NEXUS_ERROR_WRONG_STATE);
+			CHECK_INT(world_abort(s, "", false), NEXUS_OK);
+			CHECK_INT(world_import(d, world.line), NEXUS_ERROR_STALE);
 			world_check_at(s);
 		}
 		world_check_invariants(0, true);
@@ -307,7 +356,7 @@ static void disk_full_at_every_event(void)
 							full_disks++;
 							/* With or without a kill before there is room again. */
 							if (how & 2)
-								side_restart(side);
+								world_restart(side);
 							finish(op, how & 1, event);
 						}
 						world_tear_down();
@@ -353,6 +402,7 @@ static void every_point_was_reached(void)
 int main(void)
 {
 	CHECK_RUN(kill_at_every_event);
+	CHECK_RUN(kill_with_siblings);
 	CHECK_RUN(kill_while_giving_up);
 	CHECK_RUN(killed_on_both_sides);
 	CHECK_RUN(kill_while_settling);
