@@ -11,6 +11,9 @@
 #include "log.h"
 #include "store.h"
 
+/* Of the time that tcmu-runner may take to start, with every backstore one after the other. */
+#define KNOWN_WAIT_S 3
+
 static bool read_state(const char *name, struct record *ret_record,
 		       struct unit_attentions *ret_queue, char *reason)
 {
@@ -135,10 +138,26 @@ static void stop_thread(struct nexus *nexus)
 	pthread_join(nexus->thread, NULL);
 }
 
-/* The first connect, on the nexus's own thread. */
-static bool start(struct nexus *nexus, char *reason)
+/* Whether the first connect, on the nexus's own thread, has ended; one that is known does not wait for
+ * it as long as it takes. */
+static bool wait_first_connect_locked(struct nexus *nexus, bool known)
 {
-	bool up;
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += KNOWN_WAIT_S;
+	while (!nexus->first_connect_done) {
+		if (!known)
+			pthread_cond_wait(&nexus->idle, &nexus->lock);
+		else if (pthread_cond_timedwait(&nexus->idle, &nexus->lock, &until) == ETIMEDOUT)
+			break;
+	}
+	return nexus->first_connect_done;
+}
+
+static bool start(struct nexus *nexus, bool known, char *reason)
+{
+	bool up, done;
 
 	nexus->connect_wanted = true;
 	if (pthread_create(&nexus->thread, NULL, nexus_thread, nexus) != 0) {
@@ -147,11 +166,11 @@ static bool start(struct nexus *nexus, char *reason)
 		return false;
 	}
 	pthread_mutex_lock(&nexus->lock);
-	while (!nexus->first_connect_done)
-		pthread_cond_wait(&nexus->idle, &nexus->lock);
+	done = wait_first_connect_locked(nexus, known);
 	up = nexus->ready;
 	pthread_mutex_unlock(&nexus->lock);
-	if (up || nexus->known)
+	/* A state on disk that was another LUN's has been set aside. */
+	if (up || !done || nexus->known)
 		return true;
 	stop_thread(nexus);
 	snprintf(reason, LUN_REASON_MAX, "%.500s", nexus->failure);
@@ -188,9 +207,9 @@ struct nexus *nexus_open(const struct nexus_config *config, const struct nexus_p
 	load(nexus);
 	was_known = nexus->known;
 	nexus_publish(nexus);
-	if (!start(nexus, reason))
+	if (!start(nexus, was_known, reason))
 		goto fail;
-	if (nexus->port_failure[0] != '\0' && !was_known) {
+	if (!was_known && nexus->port_failure[0] != '\0') {
 		stop_thread(nexus);
 		snprintf(reason, LUN_REASON_MAX, "%s", nexus->port_failure);
 		goto fail;

@@ -232,6 +232,10 @@ static bool plugin_check_config(const char *cfgstring, char **ret_reason)
 							"LUN may take is the LUN's matter)");
 	if (!cfgstring_parse(cfgstring, &cfg, reason))
 		return plugin_refuse_config(ret_reason, reason);
+	/* A known one opens in any case. At a restart, with the array not there, every LUN behind a
+	 * session would cost the daemon's start a time-out. */
+	if (!cfg.lun_is_path && configfs_any_backstore(cfgstring, nexus_known))
+		return true;
 	if (lun_check(&cfg, &missing, reason))
 		return true;
 	/* A SAN outage while the daemon restarts must not cost a guest its handler. There is only

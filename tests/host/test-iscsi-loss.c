@@ -154,6 +154,23 @@ static void test_silence(void)
 	CHECK(run_read(device, 300, 4, 3));
 }
 
+/* Until the LUN answers, be it with the power on. */
+static bool wait_ready(void)
+{
+	uint64_t begin = now_ms();
+	bool ready;
+
+	do {
+		struct host_io *io = io_opcode(0x00, HOST_NONE, 0);
+
+		usleep(100000);
+		CHECK(host_execute(device, io));
+		ready = io->status == HOST_GOOD || host_sense(io) != NOT_READY;
+		io_free(io);
+	} while (!ready && now_ms() < begin + SETTLE_MS);
+	return ready;
+}
+
 /* For longer than commands wait: NOT READY, at once from then on; and ready again by itself. */
 static void test_gone_and_back(void)
 {
@@ -172,18 +189,34 @@ static void test_gone_and_back(void)
 	CHECK(now_ms() - begin < 3000);
 	io_free(io);
 	CHECK(target_restart(target));
-	begin = now_ms();
-	do {
-		usleep(100000);
-		io = io_opcode(0x00, HOST_NONE, 0);
-		CHECK(host_execute(device, io));
-		if (io->status == HOST_CHECK_CONDITION && host_sense(io) >> 16 == 6)
-			begin = 0;
-		io_free(io);
-	} while (begin && now_ms() < begin + SETTLE_MS);
-	CHECK_INT(begin, 0);
+	CHECK(wait_ready());
 	CHECK(guest_writes(300, 5));
 	CHECK(run_read(device, 300, 4, 5));
+}
+
+/* As at a restart of the daemon: the portal is there, and does not answer. */
+static void test_known_opens_without_target(void)
+{
+	struct host_device_config config = {
+		.name = "vm1", .cfgstring = "prmig/disk", .without_check = true};
+	struct host_io *io;
+	uint64_t begin;
+
+	CHECK(device_end(device));
+	target_freeze(target, true);
+	begin = now_ms();
+	device = host_add_device(&config, reason);
+	/* A login alone waits for longer. */
+	CHECK(now_ms() - begin < 4500);
+	if (!CHECK(device))
+		exit(1);
+	io = io_read(300, 4);
+	CHECK(host_execute(device, io));
+	CHECK_INT(host_sense(io), NOT_READY);
+	io_free(io);
+	target_freeze(target, false);
+	CHECK(wait_ready());
+	CHECK(guest_writes(300, 7));
 }
 
 /* Under the same names there is another LUN now. */
@@ -230,6 +263,7 @@ int main(void)
 	CHECK_RUN(test_target_restarts);
 	CHECK_RUN(test_silence);
 	CHECK_RUN(test_gone_and_back);
+	CHECK_RUN(test_known_opens_without_target);
 	CHECK_RUN(test_another_lun);
 	CHECK_RUN(test_end);
 	fixture_stop();
