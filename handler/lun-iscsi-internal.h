@@ -67,7 +67,8 @@ struct lun_iscsi {
 	uint64_t recover_until_ms;
 	uint64_t retry_ms;
 	uint64_t pinged_ms;
-	uint64_t block_len_bytes, size_bytes; /* when the LUN last told */
+	uint32_t block_len_bytes;	      /* when the LUN last told */
+	uint64_t size_bytes;		      /* likewise */
 	char designator[SCSI_DESIGNATOR_MAX]; /* of the first connect; empty: none yet */
 };
 

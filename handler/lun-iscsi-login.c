@@ -115,7 +115,7 @@ bool lun_iscsi_identify(struct lun_iscsi *iscsi, bool fully, struct lun_identity
 		.user = iscsi,
 		.node = node,
 		.size_bytes = iscsi->size_bytes,
-		.block_len_bytes = (uint32_t)iscsi->block_len_bytes,
+		.block_len_bytes = iscsi->block_len_bytes,
 		.capacity_may_wait = true,
 	};
 
