@@ -129,7 +129,8 @@ static GDBusConnection *bus_connect(const char *address, GError **error)
 		NULL, NULL, error);
 }
 
-static GVariant *call_arguments(const char *method, const char *state,
+/* group: NULL for a nexus's method. */
+static GVariant *call_arguments(const char *group, const char *method, const char *state,
 				const struct bus_options *options)
 {
 	GVariantBuilder builder;
@@ -145,7 +146,10 @@ static GVariant *call_arguments(const char *method, const char *state,
 		g_variant_builder_add(&builder, "{sv}", "destination",
 				      g_variant_new_string(options->destination));
 	if (!strcmp(method, "Import") || !strcmp(method, "Check"))
-		return g_variant_new("(sa{sv})", state ? state : "", &builder);
+		return group ? g_variant_new("(ssa{sv})", group, state ? state : "", &builder)
+			     : g_variant_new("(sa{sv})", state ? state : "", &builder);
+	if (group)
+		return g_variant_new("(sa{sv})", group, &builder);
 	return g_variant_new("(a{sv})", &builder);
 }
 
@@ -166,21 +170,21 @@ static void reply_error(struct bus_reply *reply, GError *error)
 	}
 }
 
-bool bus_call(const char *address, const char *nexus, const char *method, const char *state,
-	      const struct bus_options *options, struct bus_reply *ret_reply)
+static bool call(const char *address, const char *path, const char *interface, const char *method,
+		 GVariant *arguments, struct bus_reply *ret_reply)
 {
 	GVariant *result = NULL;
 	GError *error = NULL;
 	GDBusConnection *connection = bus_connect(address, &error);
-	char path[256];
 
 	memset(ret_reply, 0, sizeof(*ret_reply));
-	object_path(nexus, path, sizeof(path));
+	if (arguments)
+		g_variant_ref_sink(arguments);
 	if (connection)
-		result = g_dbus_connection_call_sync(connection, NAME, path, NAME ".Nexus", method,
-						     call_arguments(method, state, options), NULL,
-						     G_DBUS_CALL_FLAGS_NO_AUTO_START,
-						     CALL_TIMEOUT_MS, NULL, &error);
+		result = g_dbus_connection_call_sync(
+			connection, NAME, path, interface, method, arguments, NULL,
+			G_DBUS_CALL_FLAGS_NO_AUTO_START, CALL_TIMEOUT_MS, NULL, &error);
+	g_clear_pointer(&arguments, g_variant_unref);
 	if (result && g_variant_n_children(result) == 1) {
 		const gchar *text;
 
@@ -193,6 +197,23 @@ bool bus_call(const char *address, const char *nexus, const char *method, const 
 	g_clear_pointer(&result, g_variant_unref);
 	g_clear_object(&connection);
 	return ret_reply->ok;
+}
+
+bool bus_call(const char *address, const char *nexus, const char *method, const char *state,
+	      const struct bus_options *options, struct bus_reply *ret_reply)
+{
+	char path[256];
+
+	object_path(nexus, path, sizeof(path));
+	return call(address, path, NAME ".Nexus", method,
+		    call_arguments(NULL, method, state, options), ret_reply);
+}
+
+bool bus_call_group(const char *address, const char *group, const char *method, const char *state,
+		    const struct bus_options *options, struct bus_reply *ret_reply)
+{
+	return call(address, "/org/prmig1", NAME ".Manager", method,
+		    call_arguments(group, method, state, options), ret_reply);
 }
 
 bool bus_property(const char *address, const char *nexus, const char *property, char *ret_text)

@@ -36,6 +36,9 @@ struct bus_reply {
  */
 bool bus_call(const char *address, const char *nexus, const char *method, const char *state,
 	      const struct bus_options *options, struct bus_reply *ret_reply);
+/* The same of a group: "Export", "Import", "Abort", "Release", "Check", "Prepare". */
+bool bus_call_group(const char *address, const char *group, const char *method, const char *state,
+		    const struct bus_options *options, struct bus_reply *ret_reply);
 /* A property as GVariant's text prints it without types ("'active'", "true", "4660"). text:
  * BUS_TEXT_MAX. */
 bool bus_property(const char *address, const char *nexus, const char *property, char *ret_text);
