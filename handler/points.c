@@ -66,12 +66,14 @@ static bool read_file(const char *path, char *text)
 
 static bool is_armed_locked(const char *name)
 {
-	const char *text = getenv("PRMIG_POINT"), *end;
+	const char *text = getenv("PRMIG_POINT"), *path = NULL, *end;
 	char line[POINT_MAX];
 	size_t len;
 
-	if (text != NULL && text[0] == '/')
-		text = read_file(text, line) ? line : NULL;
+	if (text != NULL && text[0] == '/') {
+		path = text;
+		text = read_file(path, line) ? line : NULL;
+	}
 	if (text == NULL || text[0] == '\0') {
 		armed[0] = '\0';
 		return false;
@@ -84,9 +86,14 @@ static bool is_armed_locked(const char *name)
 		snprintf(armed, sizeof(armed), "%s", text);
 		skip = end != NULL ? strtoul(end + 1, NULL, 10) : 0;
 	}
-	if (strlen(name) != len || memcmp(name, text, len) != 0)
+	if (strlen(name) != len || memcmp(name, text, len) != 0 || skip-- != 0)
 		return false;
-	return skip-- == 0;
+	/* The file may name the same point again before another one is reached. */
+	if (path != NULL) {
+		unlink(path);
+		armed[0] = '\0';
+	}
+	return true;
 }
 
 void points_reach(enum record_step step, enum handover_moment moment)
