@@ -12,6 +12,8 @@
 #define NOT_READY 0x20400
 #define SETTLE_MS 20000
 #define READS 32
+#define PR_OUT 0x5f
+#define PR_LIST_LEN 24
 
 static struct target *target;
 static struct relay *relay;
@@ -119,6 +121,37 @@ static void test_write_is_not(void)
 	io_free(io);
 	CHECK(guest_writes(200, 8));
 	CHECK(run_read(device, 200, 4, 8));
+}
+
+static struct host_io *register_and_ignore(uint8_t key)
+{
+	struct host_io *io = io_opcode(PR_OUT, HOST_OUT, PR_LIST_LEN);
+
+	io->cdb[1] = 6; /* REGISTER AND IGNORE EXISTING KEY */
+	io->cdb[8] = PR_LIST_LEN;
+	((uint8_t *)io->data)[15] = key;
+	return io;
+}
+
+/* It took effect or not: prmig does not send it again, and does not say that it did. */
+static void test_registration_is_not(void)
+{
+	struct host_io *io = register_and_ignore(0x51);
+
+	lose_answers_of(&io, 1);
+	CHECK(io_answered_with(device, io, HOST_CHECK_CONDITION));
+	CHECK_INT(host_sense(io), COMMAND_ABORTED);
+	io_free(io);
+	/* The guest's next try meets a LUN that answers. */
+	CHECK(guest_writes(200, 8));
+	io = register_and_ignore(0x51);
+	host_submit(device, io);
+	CHECK(io_answered_with(device, io, HOST_GOOD));
+	io_free(io);
+	io = register_and_ignore(0);
+	host_submit(device, io);
+	CHECK(io_answered_with(device, io, HOST_GOOD));
+	io_free(io);
 }
 
 /* Commands of a while without a target wait for it. */
@@ -260,6 +293,7 @@ int main(void)
 	CHECK_RUN(test_start);
 	CHECK_RUN(test_reads_are_sent_again);
 	CHECK_RUN(test_write_is_not);
+	CHECK_RUN(test_registration_is_not);
 	CHECK_RUN(test_target_restarts);
 	CHECK_RUN(test_silence);
 	CHECK_RUN(test_gone_and_back);
