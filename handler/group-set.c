@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Members of a group that share a LUN: who leads those with the same key, and in which order they are called. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "group-internal.h"
@@ -185,32 +184,27 @@ bool group_read_leaders(struct group_work *work)
 	return true;
 }
 
-static int compare_places(const void *a, const void *b)
+/* Whether other is called before member, on one LUN. */
+static bool is_before(const struct group_member *other, const struct group_member *member)
 {
-	const struct group_member *one = *(struct group_member *const *)a,
-				  *other = *(struct group_member *const *)b;
-
-	if (one->rank != other->rank)
-		return one->rank < other->rank ? -1 : 1;
-	return one < other ? -1 : 1;
+	return other->first == member->first &&
+	       (other->rank < member->rank || (other->rank == member->rank && other < member));
 }
 
 size_t group_order(struct group_work *work, unsigned int (*rank)(const struct group_member *))
 {
-	struct group_member *order[GROUP_MEMBERS_MAX] = {NULL};
 	size_t stages = 1;
 
-	for (size_t i = 0; i < work->count; i++) {
+	for (size_t i = 0; i < work->count; i++)
 		work->members[i].rank = rank(&work->members[i]);
-		work->members[i].stage = 0;
-		order[i] = &work->members[i];
-	}
-	qsort(order, work->count, sizeof(order[0]), compare_places);
 	for (size_t i = 0; i < work->count; i++) {
-		for (size_t j = 0; j < i; j++)
-			order[i]->stage += order[j]->first == order[i]->first;
-		if (order[i]->stage + 1 > stages)
-			stages = order[i]->stage + 1;
+		struct group_member *member = &work->members[i];
+
+		member->stage = 0;
+		for (size_t j = 0; j < work->count; j++)
+			member->stage += is_before(&work->members[j], member);
+		if (member->stage + 1 > stages)
+			stages = member->stage + 1;
 	}
 	return stages;
 }
