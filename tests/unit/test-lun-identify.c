@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define BLOCK 512
+#define BLOCK UINT64_C(512)
 
 static bool conflict;
 
@@ -42,7 +42,7 @@ static bool identify(uint64_t size_bytes, bool may_wait)
 		.execute = execute,
 		.node = "the disk",
 		.size_bytes = size_bytes,
-		.block_len_bytes = size_bytes != 0 ? BLOCK : 0,
+		.block_len_bytes = size_bytes != 0 ? (uint32_t)BLOCK : 0,
 		.capacity_may_wait = may_wait,
 	};
 	bool missing;
