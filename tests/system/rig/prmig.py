@@ -87,15 +87,13 @@ class Prmig:
     _POINT, _POINTS = "/run/prmig-point", "/var/log/prmig-points"
 
     def install_points(self, handler):
-        """Put a handler that was built with the points in the place of the
-        installed one. One that is started again stops nowhere."""
+        """Put a handler that was built with the points in the place of the installed one."""
         installed = self.vm.run("dpkg -L prmig | grep /handler_prmig.so").stdout.strip()
         self.vm.put(handler, f"{installed}.new")
         self.vm.run(["mv", f"{installed}.new", installed])
         self.vm.put_data(
             f"""[Service]
             Environment=PRMIG_POINT={self._POINT} PRMIG_POINT_LOG={self._POINTS} PRMIG_POINT_STOP=1
-            ExecStartPre=rm -f {self._POINT}
             """,
             "/etc/systemd/system/tcmu-runner.service.d/points.conf",
         )
@@ -103,7 +101,7 @@ class Prmig:
         self.restart()
 
     def arm(self, point):
-        """The daemon will stop at this point."""
+        """The daemon will stop at this point, once."""
         self.vm.run(f"rm -f {self._POINTS}; echo -n {point} >{self._POINT}")
 
     def wait_point(self, point, seconds=30):
