@@ -66,6 +66,7 @@ struct lun_iscsi {
 	struct lun_iscsi_queue lost;	/* were sent, and must not be again */
 	uint64_t recover_until_ms;
 	uint64_t retry_ms;
+	uint64_t logged_in_ms;
 	uint64_t pinged_ms;
 	uint32_t block_len_bytes;	      /* when the LUN last told */
 	uint64_t size_bytes;		      /* likewise */

@@ -189,7 +189,7 @@ bool lun_iscsi_log_in(struct lun_iscsi *iscsi, bool fully, struct lun_identity *
 		state = lun_iscsi_session_state(iscsi->session);
 	}
 	if (state == LUN_ISCSI_LOGGED_IN) {
-		iscsi->pinged_ms = lun_iscsi_now_ms();
+		iscsi->pinged_ms = iscsi->logged_in_ms = lun_iscsi_now_ms();
 		if (lun_iscsi_identify(iscsi, fully, ret_identity, ret_missing, reason))
 			return true;
 	} else if (state == LUN_ISCSI_CONNECTING) {

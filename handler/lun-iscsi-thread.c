@@ -12,6 +12,7 @@
  * dead this is less than what a guest waits for a command. */
 #define RECOVER_MS 15000
 #define RETRY_MS 1000
+#define YOUNG_MS 3000
 /* A target that has not answered a NOP-Out when the next one is due is dead. */
 #define PING_MS 5000
 
@@ -62,12 +63,19 @@ static void conclude(struct lun_iscsi *iscsi, const struct lun_identity *identit
 
 static void lose(struct lun_iscsi *iscsi, const char *why)
 {
-	log_warning("LUN '%s': %s; %u commands were at the LUN", iscsi->name, why, iscsi->busy);
+	uint64_t now_ms = lun_iscsi_now_ms();
+	bool young = now_ms - iscsi->logged_in_ms < YOUNG_MS;
+
+	log_warning("LUN '%s': %s; %u commands were at the LUN%s", iscsi->name, why, iscsi->busy,
+		    young ? " (so soon after the login: does another host log in with this "
+			    "initiator name?)"
+			  : "");
 	lun_iscsi_session_close(iscsi->session);
 	iscsi->session = NULL;
 	lun_iscsi_take_back(iscsi);
-	iscsi->retry_ms = lun_iscsi_now_ms();
-	iscsi->recover_until_ms = iscsi->retry_ms + RECOVER_MS;
+	/* Two that end each other's sessions must not do so as fast as they can. */
+	iscsi->retry_ms = now_ms + (young ? RETRY_MS : 0);
+	iscsi->recover_until_ms = now_ms + RECOVER_MS;
 	set_link(iscsi, LUN_ISCSI_RECOVERING);
 }
 

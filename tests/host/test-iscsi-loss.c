@@ -154,6 +154,28 @@ static void test_registration_is_not(void)
 	io_free(io);
 }
 
+/* As two hosts do that log in with one initiator name: each login ends the other's session. */
+static void test_not_in_a_loop(void)
+{
+	unsigned int connections, i;
+	uint64_t begin;
+
+	usleep(3100000);
+	host_clear_log();
+	connections = relay_connections(relay);
+	begin = now_ms();
+	for (i = 1; i <= 3; i++) {
+		relay_cut(relay);
+		while (relay_connections(relay) < connections + i && now_ms() < begin + SETTLE_MS)
+			usleep(1000);
+		CHECK(guest_writes(200, 8));
+	}
+	/* The first at once, the others a second later each. */
+	CHECK_INT(relay_connections(relay), connections + 3);
+	CHECK(now_ms() - begin >= 2000);
+	CHECK(host_logged("does another host log in with this initiator name?"));
+}
+
 /* Commands of a while without a target wait for it. */
 static void test_target_restarts(void)
 {
@@ -294,6 +316,7 @@ int main(void)
 	CHECK_RUN(test_reads_are_sent_again);
 	CHECK_RUN(test_write_is_not);
 	CHECK_RUN(test_registration_is_not);
+	CHECK_RUN(test_not_in_a_loop);
 	CHECK_RUN(test_target_restarts);
 	CHECK_RUN(test_silence);
 	CHECK_RUN(test_gone_and_back);
