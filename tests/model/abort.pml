@@ -267,9 +267,7 @@ ABORT_DESTINATION:
 			RETURN(OK)
 		:: else
 		fi;
-#ifndef ABORT_LEAVES_GATE_OPEN
 		gate[me] = 0;
-#endif
 		about = IN.key;
 		if
 		:: M.state == ACTIVE ->

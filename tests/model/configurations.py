@@ -71,14 +71,16 @@ holds("comes-back", CALLS=4, CRASHES=0, X_STEPS=0, RECOVERY=1, GUEST=1)
 for row in ROWS:
     holds(f"full-row-{row}-two-crashes", ROW=row, CALLS=3, CRASHES=2, X_STEPS=2, large=True, full=True, memory_mb=4000,
           hash_bits=26)
-    holds(f"full-row-{row}-four-calls", ROW=row, CALLS=4, CRASHES=2, X_STEPS=1, large=True, full=True, memory_mb=4000,
-          hash_bits=26)
-    holds(f"full-row-{row}-lost-answer", ROW=row, CALLS=3, CRASHES=2, X_STEPS=0, LOST_ANSWERS=1, large=True, full=True,
-          memory_mb=4000, hash_bits=26)
-    holds(f"full-row-{row}-recovery", ROW=row, CALLS=3, CRASHES=2, X_STEPS=1, RECOVERY=1, large=True, full=True,
-          memory_mb=4000, hash_bits=26)
 
 # ---- each trace of the hand-over's history that lost data: the rule that closes it is taken out ----
+#
+# All 16 by number. What of them the model cannot say, and the test of tests/unit/test-handover-traces.c that says it:
+#
+# | trace | left out | why | test |
+# | 6 | a line of more than ten minutes is Stale | no time: lines made before a reset are refused as aged, unless Import is past its check |
+# |   | | | trace_6_power_loss_and_a_generation_that_comes_back |
+# | 11 | a destination that the LUN names | no TransportIDs but in "move" | trace_11_a_stranger_with_the_same_key |
+# | 16 | how peers end it | a limit, not a rule: the model has to come by it | trace_16_a_holder_until_it_undoes |
 
 seeded("NO_COUNT_AFTER_BARRIER", "trace-1-row-2", "DOORS", ROW=2, CALLS=3, CRASHES=0, X_STEPS=0)
 seeded("NO_COUNT_AFTER_BARRIER", "trace-1-row-4", "DOORS", ROW=4, CALLS=3, CRASHES=0, X_STEPS=0)

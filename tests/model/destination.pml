@@ -38,9 +38,6 @@ IMPORT:
 		true;
 		if
 		:: M.state == EXPORTED && OUT.id == line[l].id -> goto ABORT_SOURCE
-#ifdef IMPORT_AGAIN_TRUSTS_MEMORY
-		:: M.state == ACTIVE && M.in_done && SAME_IN -> IS_TAKEN
-#else
 		/* The source's Abort may have taken it back, and this nexus not have seen that yet. */
 		:: M.state == ACTIVE && M.in_done && SAME_IN &&
 			(M.in_ran || M.key != IN.key || M.key == 0 || gen == M.proven) -> IS_TAKEN
@@ -52,7 +49,6 @@ IMPORT:
 			:: !many -> LOSE_REGISTRATION(0); RETURN(IS_FENCED)
 			:: else -> PROBE(resync_probe, about, IMPORT_AGAIN)
 			fi
-#endif
 		:: else
 		fi;
 		if
@@ -115,7 +111,6 @@ IMPORT_NOTHING:
 	DIE
 	:: atomic {
 		true;
-#ifndef FENCED_LINE_LEAVES_KEY
 		if
 		:: M.in_registered -> about = IN.key; may_have = M.in_exact && IN.row == 3; undo_for = FOR_NOTHING; goto UNDO
 		:: !M.in_registered && M.state == EXPORTED && OUT.row != 1 && key[me] != 0 && drop_for == 0 ->
@@ -123,7 +118,6 @@ IMPORT_NOTHING:
 			goto DROP_EXPORTED
 		:: else
 		fi;
-#endif
 		BEGIN;
 		goto IMPORTED
 	}
@@ -168,12 +162,6 @@ IMPORT_REGISTER_SENT:
 		M.in_moves = 1;
 		if
 		:: wire == GOOD -> wire = 0; M.in_registered = 1; conclude(); goto IMPORT_LOOK
-#ifdef CONFLICT_IS_GOOD
-		:: wire == CONFLICT -> wire = 0; M.in_registered = 1; conclude(); goto IMPORT_LOOK
-#endif
-#ifdef LOST_ANSWER_IS_FAILURE
-		:: wire == UNKNOWN -> conclude(); NOT_TAKEN(LUN_ERROR)
-#endif
 		:: else -> inexact = inexact || wire == CONFLICT; PROBE(import_reregister, IN.key, IMPORT_REGISTERED)
 		fi
 	};
@@ -293,14 +281,10 @@ IMPORT_PREEMPTED:
 		fi;
 #endif
 		if
-#ifdef PREEMPT_GOOD_IS_PROOF
-		:: sent_good && sole -> conclude(); goto IMPORTED
-#else
 		:: sent_good && sole && M.in_moves != NEVER && gen == IN.generation + M.in_moves + 1 ->
 			M.proven = gen;
 			conclude();
 			goto IMPORTED
-#endif
 		:: else -> PROBE(import_reregister, IN.key, IMPORT_PREEMPT_UNSURE)
 		fi
 	}
@@ -336,9 +320,6 @@ IMPORTED:
 		M.in_done = 1;
 		M.in_loaded = QEMU && IN.row != 1;
 		M.in_ran = 0;
-#ifdef PROVEN_BY_A_LATER_LOOK
-		M.proven = gen;
-#endif
 		M.in_moves = 0;
 		M.in_added = 0;
 		M.in_registered = 0;

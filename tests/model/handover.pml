@@ -81,7 +81,6 @@ byte row;
 #define ALARM 7	  /* fenced, says prmig, and nobody has fenced */
 #define LEFT 8	  /* a call ends, and a fenced key is registered */
 #define RECOVER 9 /* neither Import again nor Abort brings it to its place */
-#define REACHED 10
 #define HOLDER_LEFT 11 /* handover-traces, 16: the limit: a destination that was fenced holds until it undoes */
 #ifdef ONLY
 #define CHECK(which, condition) assert(ONLY != which || mistaken || (condition))

@@ -41,9 +41,6 @@ inline conclude() {
 
 inline journal(name) {
 	d_step {
-#ifdef REACH
-		CHECK(REACHED, name != REACH);
-#endif
 		M.step = name;
 #ifdef SENT_BEFORE_JOURNALLED
 		skip
@@ -81,11 +78,7 @@ inline export_line(new_row) {
 		line[lines].generation = (new_row == 1 -> 0 : gen);
 		line[lines].count = (new_row == 1 -> 0 : COUNT(M.key));
 		line[lines].id = (again -> OUT.id : lines);
-#ifdef EXPORT_AGAIN_COUNTS_ANEW
-		M.out_count = line[lines].count;
-#else
 		M.out_count = (!again || line[lines].count < M.out_count -> line[lines].count : M.out_count);
-#endif
 		M.out = lines;
 		M.holder = new_row >= 3;
 		M.take_back = 0;
@@ -204,12 +197,8 @@ inline judge(whose) {
 		:: else -> proven = UNSURE
 		fi;
 		if
-#ifdef PROVEN_BY_A_LATER_LOOK
-		:: proven == YES -> M.proven = gen
-#else
 		/* What came between may have ended it: the proof is of no generation that is known. */
 		:: proven == YES && gen == before[me] + 1 -> M.proven = gen
-#endif
 		:: else
 		fi;
 		wire = 0;

@@ -38,9 +38,7 @@ SETTLE:
 			goto UNDO
 		:: M.step == abort_undo ->
 			about = OUT.key;
-#ifndef SETTLING_FORGETS_PREEMPT
 			may_have = M.take_back_sent;
-#endif
 			undo_for = FOR_SETTLE_OUT;
 			goto UNDO
 		:: M.step == release_unregister -> goto RELEASE

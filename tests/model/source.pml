@@ -214,12 +214,6 @@ DROP_EXPORTED:
 		:: COUNT(OUT.key) == 0 -> DROPPED
 		:: else
 		fi;
-#ifdef RELEASE_ANY_KEY
-		if
-		:: COUNT(OUT.key) > 1 && OUT.row != 3 -> REGISTER(release_unregister, OUT.key, 0, RELEASE_UNREGISTERED)
-		:: else
-		fi;
-#endif
 		if
 		:: M.take_back && COUNT(OUT.key) > 1 ->
 			/* An Abort that was begun is given up. */
