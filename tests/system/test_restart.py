@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host with ten nexuses starts while the array is not there yet: the saved LIO configuration,
-tcmu-runner and open-iscsi come up in the order of their units. Every nexus is there at once with what it
-remembers, and is well when its LUN has come; nothing on the LUNs has changed.
+tcmu-runner and open-iscsi come up in the order of their units, and in others. Every nexus is there
+at once with what it remembers, and is well when its LUN has come; nothing on the LUNs has changed.
 
 The LUNs are LIO's in another machine: eight in one session of open-iscsi, two by the iscsi backend in
 sessions of their own. The host exports its backstores by tcm_loop, which makes disks with the LUNs'
@@ -9,6 +9,7 @@ own identity, so that udev's links by identity would turn to those: RULES name t
 """
 
 import json
+import os
 from dataclasses import dataclass
 
 import pytest
@@ -17,11 +18,13 @@ from rig.lio import Lio, naa
 from rig.prmig import Prmig
 from rig.process import wait_until
 
+FULL = os.environ.get("PRMIG_FULL") == "1"
 IQN = "iqn.2026-11.org.example:array"
 HOST = "iqn.2026-11.org.example:host"
 RULES = "/etc/udev/rules.d/65-luns.rules"
 KEY, STRANGER_KEY = 0xABCD0, 0x5757
 SIZE = 8 << 20
+UNITS = ("open-iscsi.service", "tcmu-runner.service", "rtslib-fb-targetctl.service")
 REMEMBERED = "Backend State Key Holder Type Ptpl Fenced HandoverId Group Lun".split()
 
 
@@ -180,6 +183,11 @@ class World:
 
     # The host
 
+    def stop(self):
+        """As a shutdown does, in its order."""
+        for unit in reversed(UNITS):
+            self.host.run(f"systemctl stop {unit}", timeout=120)
+
     def expect_waiting(self):
         """All are there, with what they remember, and say what is missing."""
         found = self.properties()
@@ -251,4 +259,17 @@ def test_array_goes_and_comes(world):
     """Everything runs all the while: open-iscsi logs in again by itself."""
     world.array_goes()
     world.array_comes()
+    world.expect_well()
+
+
+# Never the saved configuration before the daemon, which the units rule out: of ten backstores restored
+# while nobody answers for them, six were missing afterwards.
+ORDERS = [(1, 2, 0)] + ([(1, 0, 2), (0, 1, 2)] if FULL else [])
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=str)
+def test_started_by_hand(world, order):
+    world.stop()
+    for number in order:
+        world.host.run(f"systemctl start {UNITS[number]}", timeout=120)
     world.expect_well()
