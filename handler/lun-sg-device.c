@@ -116,10 +116,12 @@ static bool refuse_device_mapper(const struct sysfs_dir *dir, const char *path, 
 	dir_read(dir, "dm/uuid", uuid);
 	dir_read(dir, "dm/name", name);
 	if (strncmp(uuid, "mpath-", strlen("mpath-")) == 0)
-		return refuse(reason,
-			      "%s is a multipath device (%.64s): the multipath backend is not in "
-			      "this version; give one of its SCSI disks, where one path is enough",
-			      path, name);
+		return refuse(
+			reason,
+			"%s is a multipath device (%.64s) now, and was not when the backstore "
+			"was opened: restart tcmu-runner; give a name that is the map's alone, "
+			"such as /dev/mapper/%.64s",
+			path, name, name);
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		if (strncmp(uuid, types[i].prefix, strlen(types[i].prefix)) == 0)
 			type = types[i].type;

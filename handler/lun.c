@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lun-iscsi.h"
+#include "lun-mpath.h"
 #include "lun-sg.h"
 
 /* False: no backend of this version takes cfg. */
@@ -26,15 +27,19 @@ bool lun_check(const struct cfgstring *cfg, bool *ret_missing, char *reason)
 	*ret_missing = false;
 	if (!lun_backend_offered(cfg, reason))
 		return false;
-	return cfg->lun_is_path ? lun_sg_check(cfg, ret_missing, reason)
-				: lun_iscsi_check(cfg, ret_missing, reason);
+	if (!cfg->lun_is_path)
+		return lun_iscsi_check(cfg, ret_missing, reason);
+	return lun_mpath_is(cfg->lun) ? lun_mpath_check(cfg, ret_missing, reason)
+				      : lun_sg_check(cfg, ret_missing, reason);
 }
 
 struct lun *lun_new(const struct cfgstring *cfg, char *reason)
 {
 	if (!lun_backend_offered(cfg, reason))
 		return NULL;
-	return cfg->lun_is_path ? lun_sg_new(cfg, reason) : lun_iscsi_new(cfg, reason);
+	if (!cfg->lun_is_path)
+		return lun_iscsi_new(cfg, reason);
+	return lun_mpath_is(cfg->lun) ? lun_mpath_new(cfg, reason) : lun_sg_new(cfg, reason);
 }
 
 bool lun_connect(struct lun *lun, struct lun_identity *ret_identity, char *reason)
@@ -75,6 +80,23 @@ void lun_execute(struct lun *lun, struct lun_io *io)
 		; /* EINTR: the buffers are in use until the answer is here */
 	sem_destroy(&waiter.answered);
 	io->result = waiter.io.result;
+}
+
+void lun_spread(struct lun *lun, uint64_t key, enum lun_spread spread)
+{
+	if (lun->ops->spread != NULL)
+		lun->ops->spread(lun, key, spread);
+}
+
+void lun_seek(struct lun *lun, uint64_t key)
+{
+	if (lun->ops->seek != NULL)
+		lun->ops->seek(lun, key);
+}
+
+unsigned int lun_nexus_changes(struct lun *lun)
+{
+	return lun->ops->nexus_changes != NULL ? lun->ops->nexus_changes(lun) : 0;
 }
 
 void lun_destroy(struct lun *lun)

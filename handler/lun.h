@@ -78,12 +78,23 @@ struct lun_identity {
 
 struct lun;
 
+/* On which paths a key stands. */
+enum lun_spread {
+	LUN_SPREAD_NONE,	/* on the one of the reservation commands alone */
+	LUN_SPREAD_ON_CONFLICT, /* on all, once data has met a RESERVATION CONFLICT */
+	LUN_SPREAD_ALL,		/* on all, and on those that come later */
+};
+
 /* What every backend offers; the wrappers below call them. */
 struct lun_ops {
 	const char *name; /* "sg", "iscsi", "multipath", "file" */
 	bool (*connect)(struct lun *lun, struct lun_identity *ret_identity, char *reason);
 	bool (*is_connected)(struct lun *lun);
 	void (*submit)(struct lun *lun, struct lun_io *io);
+	/* NULL where there is one path. */
+	void (*spread)(struct lun *lun, uint64_t key, enum lun_spread spread);
+	void (*seek)(struct lun *lun, uint64_t key);
+	unsigned int (*nexus_changes)(struct lun *lun);
 	void (*destroy)(struct lun *lun);
 };
 
@@ -122,6 +133,17 @@ void lun_submit(struct lun *lun, struct lun_io *io);
 
 /* submit() and wait. Not on a thread of the backend. io->done is overwritten. */
 void lun_execute(struct lun *lun, struct lun_io *io);
+
+/*
+ * Of a LUN with several paths, each of which is an I_T nexus, one takes the reservation commands.
+ * lun_spread: that one is registered with key (0: it is not), and this says what the others are to be. As far as it can be done now: what cannot is done when its path is back,
+ * and data that meets a path without it waits. Blocks for some seconds at the most; beside submit().
+ */
+void lun_spread(struct lun *lun, uint64_t key, enum lun_spread spread);
+/* After the first connect: reservation commands go to a path that is registered with key, where there is one. */
+void lun_seek(struct lun *lun, uint64_t key);
+/* Differs from what it was when they have come to go to another path, which has another TransportID. */
+unsigned int lun_nexus_changes(struct lun *lun);
 
 /* Every command must have been answered. NULL is taken. */
 void lun_destroy(struct lun *lun);

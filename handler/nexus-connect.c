@@ -54,6 +54,9 @@ static bool settle(struct nexus *nexus, enum handover_doubt doubt)
 	bool fenced = false;
 	uint64_t key = nexus->record.key;
 
+	/* Which path it was that is registered, a restart has forgotten. */
+	if (!nexus->first_connect_done && nexus_registered_key(nexus) != 0)
+		lun_seek(nexus->lun, nexus_registered_key(nexus));
 	nexus_handover(nexus, &handover);
 	error = handover_settle(&handover);
 	if (error == NEXUS_OK)
@@ -147,6 +150,8 @@ void nexus_connect(struct nexus *nexus)
 	nexus->first_write_matters = nexus->record.in_done && !nexus->record.in_ran;
 	pthread_cond_broadcast(&nexus->idle);
 	pthread_mutex_unlock(&nexus->lock);
+	if (up)
+		nexus_spread(nexus, open);
 	if (open)
 		nexus_gate_open(nexus);
 	nexus_publish(nexus);

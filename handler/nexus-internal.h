@@ -97,6 +97,7 @@ struct nexus {
 	struct record record;
 	bool known; /* the record came from disk, or is there */
 	bool reset_seen;
+	unsigned int nexus_changes; /* lun_nexus_changes() as the record knows it */
 	uint64_t deadline_ms;
 	char failure[NEXUS_MESSAGE_MAX];   /* of LUN or settling */
 	char port_failure[LUN_REASON_MAX]; /* of kernel and backstore */
@@ -150,6 +151,10 @@ bool nexus_lun_read_reservation(void *user, struct pr_reservation *ret_reservati
 bool nexus_lun_read_capabilities(void *user, struct pr_capabilities *ret_capabilities);
 bool nexus_lun_read_full_status(void *user, uint64_t key, struct handover_registrants *ret);
 /* nexus-world.c */
+/* Where the gate is open, or open is set: the guest's key is registered by every path of the LUN; else by one alone. */
+void nexus_spread(struct nexus *nexus, bool open);
+/* What this nexus is registered with, as far as the record knows; 0: nothing. */
+uint64_t nexus_registered_key(const struct nexus *nexus);
 void nexus_handover(struct nexus *nexus, struct handover *ret_handover);
 /* nexus-lun.c: prmig's own commands. */
 /* Sends cdb and waits; unit attentions are queued for the guest and the command is sent again, BUSY is waited for. data: the nexus's or the caller's. */

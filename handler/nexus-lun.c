@@ -228,5 +228,6 @@ bool nexus_lun_read_full_status(void *user, uint64_t key, struct handover_regist
 		}
 		ret->count++;
 	}
-	return !bad;
+	/* Which of them is this nexus is not known any more. */
+	return !bad && lun_nexus_changes(nexus->lun) == nexus->nexus_changes;
 }

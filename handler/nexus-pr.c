@@ -90,6 +90,7 @@ static void run_pr_out(struct nexus *nexus, struct nexus_request *request)
 		if (nexus->record.fenced != fenced)
 			nexus_notify_fenced(nexus, nexus->record.fenced, nexus->record.key);
 	}
+	nexus_spread(nexus, false);
 	nexus_complete(nexus, request, &result, 0);
 }
 

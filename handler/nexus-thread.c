@@ -144,6 +144,7 @@ static void timed_resync(struct nexus *nexus)
 	nexus->deadline_ms = nexus_now_ms() + NEXUS_CALL_MS;
 	nexus_handover(nexus, &handover);
 	resync(nexus, &handover, &error);
+	nexus_spread(nexus, false);
 	pthread_mutex_lock(&nexus->lock);
 	nexus->resync_done_ms = nexus_now_ms();
 	pthread_mutex_unlock(&nexus->lock);
@@ -171,6 +172,7 @@ static void note_guest_ran(struct nexus *nexus)
 	nexus->record.in_ran = true;
 	nexus_handover(nexus, &handover);
 	handover.ops->save(handover.user);
+	nexus_spread(nexus, false);
 }
 
 static bool resync_due_locked(const struct nexus *nexus)

@@ -89,9 +89,35 @@ static void op_point(void *user, enum record_step step, enum handover_moment mom
 #endif
 }
 
+uint64_t nexus_registered_key(const struct nexus *nexus)
+{
+	const struct record *record = &nexus->record;
+
+	if (record->in_registered)
+		return record->in.key;
+	return record->state == NEXUS_EXPORTED && record->out.row != 1 ? record->out.key
+								       : record->key;
+}
+
+void nexus_spread(struct nexus *nexus, bool open)
+{
+	const struct record *record = &nexus->record;
+	enum lun_spread spread = LUN_SPREAD_NONE;
+
+	pthread_mutex_lock(&nexus->lock);
+	open = open || nexus->gate_open;
+	pthread_mutex_unlock(&nexus->lock);
+	/* Until the guest has run here, the source may take it back, by the generation that Import left. */
+	if (open)
+		spread = record->in_done && !record->in_ran ? LUN_SPREAD_ON_CONFLICT
+							    : LUN_SPREAD_ALL;
+	lun_spread(nexus->lun, nexus_registered_key(nexus), spread);
+}
+
 static void op_close_gate(void *user)
 {
 	nexus_gate_close(user);
+	nexus_spread(user, false);
 }
 
 static void op_open_gate(void *user)
@@ -102,6 +128,7 @@ static void op_open_gate(void *user)
 	nexus->written = false;
 	nexus->first_write_matters = nexus->record.in_done && !nexus->record.in_ran;
 	pthread_mutex_unlock(&nexus->lock);
+	nexus_spread(nexus, true);
 	nexus_gate_open(nexus);
 }
 
@@ -190,6 +217,12 @@ static const struct handover_ops ops = {
 
 void nexus_handover(struct nexus *nexus, struct handover *ret_handover)
 {
+	unsigned int changes = lun_nexus_changes(nexus->lun);
+
+	/* Another path has another TransportID, which the next proof of registration tells. */
+	if (changes != nexus->nexus_changes)
+		nexus->record.own_transport_id = false;
+	nexus->nexus_changes = changes;
 	nexus->message[0] = '\0';
 	*ret_handover = (struct handover){
 		.ops = &ops,

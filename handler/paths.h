@@ -13,6 +13,7 @@
 #define PATHS_CONFIGFS_CORE "/sys/kernel/config/target/core"
 #define PATHS_UIO_CLASS "/sys/class/uio"
 #define PATHS_DEV_BLOCK "/sys/dev/block"
+#define PATHS_SCSI_HOST "/sys/class/scsi_host"
 #define PATHS_DEV_CHAR "/sys/dev/char"
 #define PATHS_ISCSI_SESSION "/sys/class/iscsi_session"
 #define PATHS_FC_HOST "/sys/class/fc_host"

@@ -156,7 +156,7 @@ static void test_refused_block(void)
 static void test_refused_device_mapper(void)
 {
 	refused("/dev/mapper/mpatha", BLOCK(253, 0), "multipath device (mpatha)");
-	CHECK_CONTAINS(reason, "not in this version");
+	CHECK_CONTAINS(reason, "restart tcmu-runner");
 	refused("/dev/vg/lv", BLOCK(253, 1), "LVM logical volume (device-mapper, vg-lv)");
 	refused("/dev/mapper/mpatha1", BLOCK(253, 2), "a partition (device-mapper");
 	refused("/dev/dm-3", BLOCK(253, 3), "a device-mapper device");

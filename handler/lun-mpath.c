@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lun-mpath-internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+
+static struct lun_mpath *to_mpath(struct lun *lun)
+{
+	return (struct lun_mpath *)lun;
+}
+
+static bool refuse_other_lun(const char *path, const char *designator, const char *node,
+			     const char *node_designator, char *reason)
+{
+	snprintf(reason, LUN_REASON_MAX,
+		 "%.120s has paths to different logical units: %.40s is %.100s, others are %.100s; "
+		 "multipath -ll shows them",
+		 path, node, node_designator, designator);
+	return false;
+}
+
+/* ---- paths ---- */
+
+static struct mpath_path *find_path(const struct lun_mpath *mpath,
+				    const struct lun_sg_device *device)
+{
+	for (size_t i = 0; i < mpath->path_count; i++)
+		if (!mpath->paths[i]->gone && mpath->paths[i]->device.rdev == device->rdev &&
+		    strcmp(mpath->paths[i]->device.node, device->node) == 0)
+			return mpath->paths[i];
+	return NULL;
+}
+
+/* NULL: it does not answer now, or is another LUN's (*ret_other). */
+static struct mpath_path *open_path(struct lun_mpath *mpath, const struct lun_sg_device *device,
+				    bool *ret_other, char *reason)
+{
+	char designator[SCSI_DESIGNATOR_MAX];
+	struct mpath_path *path;
+	bool missing;
+	int fd;
+
+	fd = lun_sg_device_open(device, O_RDWR, &missing, reason);
+	if (fd < 0)
+		return NULL;
+	if (!lun_sg_identify(fd, device, designator, &missing, reason)) {
+		close(fd);
+		return NULL;
+	}
+	if (mpath->designator[0] != '\0' && strcmp(mpath->designator, designator) != 0) {
+		*ret_other = true;
+		refuse_other_lun(mpath->path, mpath->designator, device->node, designator, reason);
+		close(fd);
+		return NULL;
+	}
+	path = calloc(1, sizeof(*path));
+	if (path == NULL) {
+		snprintf(reason, LUN_REASON_MAX, "%.120s: out of memory", mpath->path);
+		close(fd);
+		return NULL;
+	}
+	memcpy(mpath->designator, designator, sizeof(designator));
+	*path = (struct mpath_path){.device = *device, .fd = fd, .users = 1, .unproven = true};
+	return path;
+}
+
+static void remove_path(struct lun_mpath *mpath, size_t i)
+{
+	struct mpath_path *path = mpath->paths[i];
+	bool last;
+
+	pthread_mutex_lock(&mpath->lock);
+	mpath->path_count--;
+	for (size_t j = i; j < mpath->path_count; j++)
+		mpath->paths[j] = mpath->paths[j + 1];
+	mpath->main_changes += i == 0;
+	last = mpath_path_unref_locked(path);
+	pthread_mutex_unlock(&mpath->lock);
+	if (last)
+		mpath_path_free(path);
+}
+
+static bool in_map(const struct mpath_map *map, const struct mpath_path *path)
+{
+	for (size_t i = 0; i < map->path_count; i++)
+		if (map->paths[i].rdev == path->device.rdev &&
+		    strcmp(map->paths[i].node, path->device.node) == 0)
+			return true;
+	return false;
+}
+
+static void mark_gone(struct lun_mpath *mpath, struct mpath_path *path)
+{
+	pthread_mutex_lock(&mpath->lock);
+	path->gone = true;
+	pthread_mutex_unlock(&mpath->lock);
+}
+
+bool mpath_refresh(struct lun_mpath *mpath, const struct mpath_map *map, char *reason)
+{
+	bool other = false;
+
+	for (size_t i = mpath->path_count; i-- > 0;) {
+		struct mpath_path *path = mpath->paths[i];
+
+		if (!path->gone && !in_map(map, path))
+			mark_gone(mpath, path);
+		if (path->gone && path->key == 0)
+			remove_path(mpath, i);
+	}
+	for (size_t i = 0; i < map->path_count && mpath->path_count < MPATH_PATHS_MAX; i++) {
+		struct mpath_path *path;
+
+		if (find_path(mpath, &map->paths[i]) != NULL ||
+		    !mpath_path_running(map->paths[i].rdev))
+			continue;
+		path = open_path(mpath, &map->paths[i], &other, reason);
+		if (other)
+			return false;
+		if (path == NULL)
+			continue;
+		pthread_mutex_lock(&mpath->lock);
+		mpath->paths[mpath->path_count++] = path;
+		pthread_mutex_unlock(&mpath->lock);
+	}
+	return true;
+}
+
+void mpath_look_at_map(struct lun_mpath *mpath)
+{
+	char reason[LUN_REASON_MAX];
+	struct mpath_map map;
+	bool missing;
+	dev_t rdev;
+
+	pthread_mutex_lock(&mpath->lock);
+	rdev = mpath->node->rdev;
+	pthread_mutex_unlock(&mpath->lock);
+	if (mpath_map_inspect(mpath->path, rdev, &map, &missing, reason) || missing) {
+		if (mpath_refresh(mpath, &map, reason))
+			return;
+	}
+	log_error("%s: nothing is sent to it any more", reason);
+	pthread_mutex_lock(&mpath->lock);
+	mpath->gone = true;
+	pthread_mutex_unlock(&mpath->lock);
+}
+
+/* ---- connecting ---- */
+
+static struct mpath_node *open_node(const struct lun_mpath *mpath, const struct mpath_map *map,
+				    char *reason)
+{
+	struct mpath_node *node = calloc(1, sizeof(*node));
+	uint64_t size_bytes = 0;
+	int block_len = 0;
+	struct stat st;
+
+	if (node == NULL) {
+		snprintf(reason, LUN_REASON_MAX, "%.120s: out of memory", mpath->path);
+		return NULL;
+	}
+	*node = (struct mpath_node){.rdev = map->rdev, .users = 1};
+	node->fd = open(mpath->path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	if (node->fd < 0) {
+		snprintf(reason, LUN_REASON_MAX, "%.120s cannot be opened: %s", mpath->path,
+			 strerror(errno));
+		free(node);
+		return NULL;
+	}
+	if (fstat(node->fd, &st) != 0 || st.st_rdev != map->rdev ||
+	    ioctl(node->fd, BLKGETSIZE64, &size_bytes) != 0 ||
+	    ioctl(node->fd, BLKSSZGET, &block_len) != 0 || block_len <= 0) {
+		snprintf(reason, LUN_REASON_MAX, "%.120s changed while it was being opened",
+			 mpath->path);
+		mpath_node_free(node);
+		return NULL;
+	}
+	node->block_len_bytes = (uint32_t)block_len;
+	node->blocks = size_bytes / node->block_len_bytes;
+	return node;
+}
+
+/* By the first path that can tell: one of a passive controller cannot. */
+static bool identify(struct lun_mpath *mpath, const struct mpath_map *map,
+		     struct lun_identity *ret_identity, char *reason)
+{
+	bool identified = false;
+
+	for (size_t i = 0; i < mpath->path_count && !identified; i++)
+		identified = mpath_path_up(mpath, mpath->paths[i]) &&
+			     lun_sg_identify_fully(mpath->paths[i]->fd, &mpath->paths[i]->device,
+						   ret_identity, reason);
+	if (!identified)
+		return false;
+	for (size_t i = 0; i < mpath->path_count; i++) {
+		uint32_t limit = mpath->paths[i]->device.max_transfer_bytes;
+
+		if (limit != 0 && (ret_identity->max_transfer_bytes == 0 ||
+				   limit < ret_identity->max_transfer_bytes))
+			ret_identity->max_transfer_bytes = limit;
+	}
+	snprintf(ret_identity->device, sizeof(ret_identity->device), "%s", map->node);
+	return true;
+}
+
+static bool connect_map(struct lun_mpath *mpath, const struct mpath_map *map,
+			struct lun_identity *ret_identity, char *reason)
+{
+	struct mpath_node *node, *old;
+	struct lun_identity identity;
+	bool old_unused;
+
+	snprintf(reason, LUN_REASON_MAX,
+		 "multipath device %.120s has no path that is up: multipath -ll shows its paths",
+		 mpath->path);
+	if (!mpath_refresh(mpath, map, reason) || !identify(mpath, map, &identity, reason))
+		return false;
+	node = open_node(mpath, map, reason);
+	if (node == NULL)
+		return false;
+	if (node->block_len_bytes != identity.block_len_bytes) {
+		snprintf(reason, LUN_REASON_MAX,
+			 "%.120s has blocks of %u bytes, and its LUN %u: make the map anew "
+			 "(multipath -r)",
+			 mpath->path, node->block_len_bytes, identity.block_len_bytes);
+		mpath_node_free(node);
+		return false;
+	}
+	pthread_mutex_lock(&mpath->lock);
+	old = mpath->node;
+	old_unused = mpath_node_unref_locked(old);
+	mpath->node = node;
+	mpath->gone = false;
+	pthread_mutex_unlock(&mpath->lock);
+	if (old_unused)
+		mpath_node_free(old);
+	*ret_identity = identity;
+	return true;
+}
+
+static bool mpath_connect(struct lun *lun, struct lun_identity *ret_identity, char *reason)
+{
+	struct lun_mpath *mpath = to_mpath(lun);
+	struct mpath_map map;
+	bool missing, connected;
+
+	if (!mpath_map_find(mpath->path, &map, &missing, reason) ||
+	    !mpath_daemon_runs(mpath->path, reason))
+		return false;
+	pthread_mutex_lock(&mpath->pr_lock);
+	connected = connect_map(mpath, &map, ret_identity, reason);
+	pthread_mutex_unlock(&mpath->pr_lock);
+	return connected;
+}
+
+static bool mpath_is_connected(struct lun *lun)
+{
+	struct lun_mpath *mpath = to_mpath(lun);
+	bool connected;
+
+	pthread_mutex_lock(&mpath->lock);
+	connected = mpath->node != NULL && !mpath->gone;
+	pthread_mutex_unlock(&mpath->lock);
+	return connected;
+}
+
+/* ---- registrations ---- */
+
+static void mpath_spread(struct lun *lun, uint64_t key, enum lun_spread spread)
+{
+	struct lun_mpath *mpath = to_mpath(lun);
+	uint64_t spread_key = spread != LUN_SPREAD_NONE ? key : 0;
+
+	bool changed;
+
+	pthread_mutex_lock(&mpath->pr_lock);
+	if (spread_key == 0 && mpath->key != 0)
+		mpath_gather(mpath);
+	changed = spread_key != mpath->key || mpath->lost;
+	if (changed) {
+		mpath->lost = false;
+		mpath->key = spread_key;
+		pthread_mutex_lock(&mpath->lock);
+		mpath->spread = spread_key != 0;
+		pthread_mutex_unlock(&mpath->lock);
+	}
+	if (spread_key == 0 || spread == LUN_SPREAD_ALL)
+		mpath->on_conflict = false;
+	else if (changed)
+		mpath->on_conflict = true;
+	if (key == 0) {
+		mpath->holder_unsure = false;
+		/* It may have been another's doing. */
+		if (mpath->path_count > 0)
+			mpath->paths[0]->key = 0;
+	}
+	mpath_register_all(mpath);
+	pthread_mutex_unlock(&mpath->pr_lock);
+}
+
+static void mpath_seek(struct lun *lun, uint64_t key)
+{
+	struct lun_mpath *mpath = to_mpath(lun);
+
+	pthread_mutex_lock(&mpath->pr_lock);
+	if (mpath->key == 0)
+		mpath_seek_main(mpath, key);
+	pthread_mutex_unlock(&mpath->pr_lock);
+}
+
+static unsigned int mpath_nexus_changes(struct lun *lun)
+{
+	struct lun_mpath *mpath = to_mpath(lun);
+	unsigned int changes;
+
+	pthread_mutex_lock(&mpath->lock);
+	changes = mpath->main_changes;
+	pthread_mutex_unlock(&mpath->lock);
+	return changes;
+}
+
+/* ---- coming and going ---- */
+
+static void mpath_destroy(struct lun *lun)
+{
+	struct lun_mpath *mpath = to_mpath(lun);
+
+	mpath_threads_stop(mpath);
+	for (size_t i = 0; i < mpath->path_count; i++)
+		mpath_path_free(mpath->paths[i]);
+	if (mpath->node != NULL)
+		mpath_node_free(mpath->node);
+	free(mpath);
+}
+
+static const struct lun_ops mpath_ops = {
+	.name = "multipath",
+	.connect = mpath_connect,
+	.is_connected = mpath_is_connected,
+	.submit = mpath_submit,
+	.spread = mpath_spread,
+	.seek = mpath_seek,
+	.nexus_changes = mpath_nexus_changes,
+	.destroy = mpath_destroy,
+};
+
+static bool migrates(const struct cfgstring *cfg, char *reason)
+{
+	if (!cfg->migrate_pr)
+		snprintf(reason, LUN_REASON_MAX,
+			 "migrate-pr=off: reservations on a multipath device need prmig to follow "
+			 "them, since each path has to be registered; leave the option out");
+	return cfg->migrate_pr;
+}
+
+struct lun *lun_mpath_new(const struct cfgstring *cfg, char *reason)
+{
+	struct lun_mpath *mpath;
+	int error;
+
+	if (!migrates(cfg, reason))
+		return NULL;
+	mpath = calloc(1, sizeof(*mpath));
+	if (mpath == NULL) {
+		snprintf(reason, LUN_REASON_MAX, "%.120s: out of memory", cfg->lun);
+		return NULL;
+	}
+	mpath->lun.ops = &mpath_ops;
+	mpath->holder_unsure = true;
+	mpath->main_changes = 1;
+	memcpy(mpath->path, cfg->lun, sizeof(mpath->path));
+	error = mpath_threads_start(mpath);
+	if (error != 0) {
+		snprintf(reason, LUN_REASON_MAX, "%.120s: cannot start %d threads: %s", cfg->lun,
+			 MPATH_WORKERS + 1, strerror(error));
+		mpath_destroy(&mpath->lun);
+		return NULL;
+	}
+	return &mpath->lun;
+}
+
+bool lun_mpath_check(const struct cfgstring *cfg, bool *ret_missing, char *reason)
+{
+	char designator[SCSI_DESIGNATOR_MAX], first[SCSI_DESIGNATOR_MAX] = "";
+	struct mpath_map map;
+	bool missing;
+
+	*ret_missing = false;
+	if (!migrates(cfg, reason) || !mpath_map_find(cfg->lun, &map, ret_missing, reason))
+		return false;
+	*ret_missing = true;
+	snprintf(reason, LUN_REASON_MAX,
+		 "multipath device %.120s has no path that is up: multipath -ll shows its paths",
+		 cfg->lun);
+	for (size_t i = 0; i < map.path_count; i++) {
+		const struct lun_sg_device *path = &map.paths[i];
+		bool identified;
+		int fd;
+
+		if (!mpath_path_running(path->rdev))
+			continue;
+		fd = lun_sg_device_open(path, O_RDONLY, &missing, reason);
+		if (fd < 0)
+			continue;
+		identified = lun_sg_identify(fd, path, designator, &missing, reason);
+		close(fd);
+		if (!identified)
+			continue;
+		if (first[0] != '\0' && strcmp(first, designator) != 0) {
+			*ret_missing = false;
+			return refuse_other_lun(cfg->lun, first, path->node, designator, reason);
+		}
+		memcpy(first, designator, sizeof(first));
+	}
+	return first[0] != '\0' && mpath_daemon_runs(cfg->lun, reason);
+}
