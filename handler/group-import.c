@@ -31,7 +31,7 @@ static void take_leaders(struct group_work *work, size_t stages)
 
 			if (member->stage == stage && member->shares && !member->led &&
 			    !member->failed)
-				member->first->moves += member->reply.moves - member->part.moves;
+				member->first->moves += member->reply.moves;
 		}
 	}
 }

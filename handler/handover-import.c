@@ -66,6 +66,13 @@ static enum nexus_error still_taken(struct handover *handover, const struct stat
 
 	if (terms->row == 1)
 		return NEXUS_OK;
+	/* A later Export has counted the K that stands here. */
+	if (terms->generation != line->terms.generation) {
+		record->in.generation = line->terms.generation;
+		record->in.count = line->terms.count;
+		record->in_added = false;
+		record->in_moves = 0;
+	}
 	error = handover_look(handover, terms->key, &view);
 	if (error != NEXUS_OK || view.keys.generation == record->proven)
 		return error;
@@ -190,6 +197,9 @@ enum nexus_error handover_import(struct handover *handover, const char *text, bo
 	if (record->state == NEXUS_ACTIVE && record->in_done && handover_same(&record->in, &line)) {
 		bool fenced;
 
+		/* Nothing has been sent since a later Export's barrier. */
+		if (record->in.generation != line.terms.generation)
+			record->in_moves = 0;
 		/* The source's Abort may have taken it back, and this nexus not have seen that yet. */
 		error = record->in_ran || record->key != record->in.key
 				? NEXUS_OK

@@ -190,7 +190,7 @@ enum nexus_error handover_import_moved(struct handover *handover, const struct s
 	uint32_t moved;
 
 	record->in_origin = line->origin;
-	record->in_moves = handover->part.moves;
+	record->in_moves = 0;
 	error = handover_probe(handover, RECORD_STEP_IMPORT_REREGISTER, terms->key,
 			       &record->in_registered, &moved, &after);
 	if (error == NEXUS_OK) {

@@ -8,6 +8,12 @@
 /* How long a REGISTER is kept for a fresh line. */
 #define KEEP_S 60
 
+/* PRGENERATION while nothing but Import, of this nexus and of its group's others, has moved it since the line's barrier. */
+static uint32_t exact_generation(const struct handover *handover)
+{
+	return handover->record->in.generation + handover->part.moves + handover->record->in_moves;
+}
+
 enum nexus_error handover_register_here(struct handover *handover, uint64_t old_key)
 {
 	struct record *record = handover->record;
@@ -19,7 +25,7 @@ enum nexus_error handover_register_here(struct handover *handover, uint64_t old_
 	bool exact;
 
 	record->in_added = true;
-	record->in_moves = handover->part.moves;
+	record->in_moves = 0;
 	error = handover_register(handover, RECORD_STEP_IMPORT_REGISTER, old_key, terms->key,
 				  &wire);
 	if (error != NEXUS_OK)
@@ -39,7 +45,7 @@ enum nexus_error handover_register_here(struct handover *handover, uint64_t old_
 		handover_conclude(handover);
 		return handover_fail_lun(handover, "registering the key at the destination");
 	}
-	record->in_moves = handover->part.moves + 1;
+	record->in_moves = 1;
 	if (wire == HANDOVER_GOOD) {
 		record->in_registered = true;
 		return handover_conclude(handover);
@@ -50,7 +56,7 @@ enum nexus_error handover_register_here(struct handover *handover, uint64_t old_
 		return error;
 	/* CONFLICT, and yet K is ours: from when is not known. */
 	exact = exact && wire != HANDOVER_CONFLICT;
-	record->in_moves = exact ? handover->part.moves + 2 : HANDOVER_NEVER_EXACT;
+	record->in_moves = exact ? 2 : HANDOVER_NEVER_EXACT;
 	error = handover_conclude(handover);
 	if (error != NEXUS_OK)
 		return error;
@@ -114,7 +120,7 @@ static enum nexus_error after_preempt(struct handover *handover, enum handover_w
 	if (error != NEXUS_OK)
 		return error;
 	if (wire == HANDOVER_GOOD && handover_view_sole_holder(&view, terms->key, terms->type) &&
-	    view.keys.generation == terms->generation + record->in_moves + 1) {
+	    view.keys.generation == exact_generation(handover) + 1) {
 		record->proven = view.keys.generation;
 		record->in_moves++;
 		return handover_conclude(handover);
@@ -302,14 +308,13 @@ enum nexus_error handover_import_registration(struct handover *handover,
 	if (error != NEXUS_OK)
 		return error;
 	reset = handover->ops->reset_seen(handover->user);
-	if (reset || view.keys.generation != terms->generation + record->in_moves ||
+	if (reset || view.keys.generation != exact_generation(handover) ||
 	    view.keys.matching != terms->count + (record->in_added ? 1 : 0)) {
 		struct pr_keys others = view.keys;
 
 		if (others.matching > 0)
 			others.matching--;
-		error = handover_fail_stale(handover, terms, &others,
-					    terms->generation + record->in_moves);
+		error = handover_fail_stale(handover, terms, &others, exact_generation(handover));
 		if (error == NEXUS_ERROR_STALE && record->in_moves < HANDOVER_NEVER_EXACT &&
 		    !reset && may_keep(handover, line, &view))
 			return keep(handover, &view, error);

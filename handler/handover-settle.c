@@ -94,8 +94,7 @@ static enum nexus_error settle_import(struct handover *handover)
 		record->in_exact = record->in_kept = false;
 		record->in_moves = 0;
 	} else if (step == RECORD_STEP_IMPORT_REGISTER && !standing_before(record)) {
-		/* Journalled with the step: what the group had moved it by before. */
-		record->in_moves += 2;
+		record->in_moves = 2;
 	} else {
 		/* An unfinished REGISTER (K -> K) may have moved the generation or not. */
 		record->in_moves = HANDOVER_NEVER_EXACT;
@@ -214,7 +213,12 @@ static enum nexus_error prove_registration(struct handover *handover, uint64_t k
 	}
 	error = handover_probe(handover, RECORD_STEP_RESYNC_PROBE, key, ret_registered, &moved,
 			       &after);
-	return error != NEXUS_OK ? error : handover_conclude(handover);
+	if (error != NEXUS_OK)
+		return error;
+	/* Of an Import repeated for its group: what the others' lines must allow for. */
+	if (*ret_registered)
+		record->in_moves++;
+	return handover_conclude(handover);
 }
 
 /* elsewhere: key is registered on another nexus; it is nowhere after a fence. */

@@ -40,7 +40,7 @@ struct nexus_part {
 	uint32_t
 		siblings; /* Export, of the leader: how many it leads, found registered just before */
 	uint32_t
-		moves; /* Import, Check: how often the group has moved PRGENERATION since this line's barrier */
+		moves; /* Import, Check: how often the others have moved PRGENERATION since this line's barrier */
 	bool unproven; /* Abort of a led one: the leader's proof is still to come, so the gate stays closed */
 	bool leader_lost; /* Import, Abort of a led one: another initiator has removed the leader's key */
 };

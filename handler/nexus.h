@@ -132,7 +132,7 @@ struct nexus_reply {
 	char message[NEXUS_MESSAGE_MAX];  /* for people: what was found and what to do */
 	char state[NEXUS_STATE_LINE_MAX]; /* Export, Prepare */
 	uint32_t
-		moves; /* Import: how often the group has moved PRGENERATION now (struct nexus_part) */
+		moves; /* Import: how often this nexus has moved PRGENERATION since the line's barrier */
 };
 
 /* Called once, on the nexus's own thread; the reply is valid during the call only. */

@@ -174,7 +174,9 @@ static bool in_short_run(int kind, size_t row)
 	const char *full = getenv("PRMIG_FULL");
 
 	return (full != NULL && full[0] == '1') ||
-	       ((kind == WORLD_LIO || kind == WORLD_NO_STRANGER) && (row == 1 || row > 5));
+	       ((kind == WORLD_LIO || kind == WORLD_NO_STRANGER ||
+		 (kind == WORLD_TGT && world_siblings.own_keys)) &&
+		(row == 1 || row > 5));
 }
 
 static void kill_in_world(void)
