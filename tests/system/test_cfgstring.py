@@ -90,7 +90,7 @@ REFUSED = [
     ("{disk};filter=on;tcmur_cmd_time_out=5;incoming=on", "tcmur_cmd_time_out"),
     ("", "no LUN is named: write prmig/, then the absolute path of a disk"),
     ("dev/sda", '"dev/sda" is a relative path: write the absolute one'),
-    ("array1", "array1 is the name of a definition"),
+    ("array1", "/etc/prmig/array1.conf is not there, and array1 is no path"),
     ("/dev/nothere", "/dev/nothere is not there (No such file or directory)"),
     ("/dev/vda", f"/dev/vda is a virtio-blk disk, {NO_SCSI}"),
     ("{loop}", f"is a loop device, {NO_SCSI}"),
