@@ -25,23 +25,8 @@
 /* The whole of a small attribute of a block device, without the newline. buf: ATTRIBUTE_MAX. */
 static bool read_attribute(dev_t rdev, const char *name, char *buf)
 {
-	char path[SYSFS_PATH_MAX];
-	ssize_t len;
-	int fd;
-
-	if (paths_format(path, sizeof(path), PATHS_DEV_BLOCK "/%u:%u/%s", major(rdev), minor(rdev),
-			 name) < 0)
-		return false;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	len = read(fd, buf, ATTRIBUTE_MAX - 1);
-	close(fd);
-	if (len < 0)
-		return false;
-	buf[len] = '\0';
-	buf[strcspn(buf, "\n")] = '\0';
-	return true;
+	return paths_read_attribute(buf, ATTRIBUTE_MAX, PATHS_DEV_BLOCK "/%u:%u/%s", major(rdev),
+				    minor(rdev), name);
 }
 
 bool mpath_map_is(dev_t rdev)

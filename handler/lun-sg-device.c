@@ -4,7 +4,6 @@
 
 #include <ctype.h>
 #include <dirent.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,24 +37,8 @@ static bool dir_exists(const struct sysfs_dir *dir, const char *name)
 /* The whole of a small attribute, without the newline at its end. buf: ATTRIBUTE_MAX. */
 static bool dir_read(const struct sysfs_dir *dir, const char *name, char *buf)
 {
-	char path[SYSFS_PATH_MAX];
-	ssize_t len;
-	int fd;
-
-	if (paths_format(path, sizeof(path), "%s/%u:%u/%s", dir->class_path, dir->major, dir->minor,
-			 name) < 0)
-		return false;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	len = read(fd, buf, ATTRIBUTE_MAX - 1);
-	close(fd);
-	if (len < 0)
-		return false;
-	while (len > 0 && buf[len - 1] == '\n')
-		len--;
-	buf[len] = '\0';
-	return true;
+	return paths_read_attribute(buf, ATTRIBUTE_MAX, "%s/%u:%u/%s", dir->class_path, dir->major,
+				    dir->minor, name);
 }
 
 static bool dir_read_number(const struct sysfs_dir *dir, const char *name, uint64_t *ret_number)

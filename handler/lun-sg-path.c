@@ -13,13 +13,11 @@
  */
 #include "lun-sg.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "paths.h"
 
@@ -35,23 +33,12 @@ struct address {
 static bool attribute_read(char *ret_name, const char *class_path, const char *device,
 			   const char *attribute)
 {
-	char path[PATH_MAX], text[NAME_MAX_LEN];
-	ssize_t len;
-	int fd;
+	char text[NAME_MAX_LEN];
 
-	if (paths_format(path, sizeof(path), "%s/%s/%s", class_path, device, attribute) < 0)
+	if (!paths_read_attribute(text, sizeof(text), "%s/%s/%s", class_path, device, attribute) ||
+	    text[0] == '\0')
 		return false;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	len = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	while (len > 0 && text[len - 1] == '\n')
-		len--;
-	if (len <= 0)
-		return false;
-	text[len] = '\0';
-	memcpy(ret_name, text, (size_t)len + 1);
+	memcpy(ret_name, text, strlen(text) + 1);
 	return true;
 }
 

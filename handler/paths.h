@@ -6,6 +6,7 @@
 #ifndef PRMIG_PATHS_H
 #define PRMIG_PATHS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define PATHS_STATE_DIR "/var/lib/prmig"
@@ -22,6 +23,11 @@
 /* printf into buf (NUL-terminated) with PRMIG_ROOT in front; negative ENAMETOOLONG when it does not
  * fit, else the length. */
 int paths_format(char *buf, size_t buf_len, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* What a small attribute in sysfs says, without the newline at its end; its path as paths_format
+ * makes it. False: it cannot be read. */
+bool paths_read_attribute(char *buf, size_t buf_len, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 #endif
