@@ -1,48 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a multipath map consists of: over a made-up sysfs. */
-#include <stdarg.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "check.h"
 #include "lun-mpath-internal.h"
 #include "paths.h"
+#include "sysfs-root.h"
 
-static char root[64];
 static struct mpath_map map;
 static char reason[LUN_REASON_MAX];
 static bool missing;
-
-/* A file under the made-up root, and the directories above it. */
-static void put(const char *text, const char *relative)
-{
-	char path[1024];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s%s", root, relative);
-	for (char *slash = strchr(path + strlen(root) + 1, '/'); slash != NULL;
-	     slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(path, 0700);
-		*slash = '/';
-	}
-	file = fopen(path, "w");
-	if (file == NULL)
-		abort();
-	fputs(text, file);
-	fclose(file);
-}
 
 static void put_disk(const char *number, const char *uevent, const char *state)
 {
 	char path[256];
 
 	snprintf(path, sizeof(path), PATHS_DEV_BLOCK "/%s/uevent", number);
-	put(uevent, path);
+	root_put(uevent, "%s", path);
 	snprintf(path, sizeof(path), PATHS_DEV_BLOCK "/%s/device/type", number);
-	put("0\n", path);
+	root_put("0\n", "%s", path);
 	snprintf(path, sizeof(path), PATHS_DEV_BLOCK "/%s/device/state", number);
-	put(state, path);
+	root_put(state, "%s", path);
 }
 
 /* device becomes a link to where a host's devices are. */
@@ -53,8 +32,8 @@ static void put_device(const char *number, const char *host)
 	snprintf(real, sizeof(real), "/sys/devices/%s/target0/0:0:0:0", host);
 	snprintf(link, sizeof(link), PATHS_DEV_BLOCK "/%s/device", number);
 	snprintf(command, sizeof(command),
-		 "mkdir -p %s$(dirname %s) && mv %s%s %s%s && ln -s %s%s %s%s", root, real, root,
-		 link, root, real, root, real, root, link);
+		 "mkdir -p %s$(dirname %s) && mv %s%s %s%s && ln -s %s%s %s%s", root_path(), real,
+		 root_path(), link, root_path(), real, root_path(), real, root_path(), link);
 	if (system(command) != 0)
 		abort();
 }
@@ -63,33 +42,33 @@ static void make_sysfs(void)
 {
 	put_disk("8:16", "DEVNAME=sdb\n", "running\n");
 	put_disk("65:160", "DEVNAME=sdaa\n", "transport-offline\n");
-	put("DEVNAME=nvme0n1\n", PATHS_DEV_BLOCK "/259:0/uevent");
+	root_put("DEVNAME=nvme0n1\n", PATHS_DEV_BLOCK "/259:0/uevent");
 
-	put("mpath-360014\n", PATHS_DEV_BLOCK "/253:0/dm/uuid");
-	put("mpatha\n", PATHS_DEV_BLOCK "/253:0/dm/name");
-	put("65:160\n", PATHS_DEV_BLOCK "/253:0/slaves/sdaa/dev");
-	put("8:16\n", PATHS_DEV_BLOCK "/253:0/slaves/sdb/dev");
+	root_put("mpath-360014\n", PATHS_DEV_BLOCK "/253:0/dm/uuid");
+	root_put("mpatha\n", PATHS_DEV_BLOCK "/253:0/dm/name");
+	root_put("65:160\n", PATHS_DEV_BLOCK "/253:0/slaves/sdaa/dev");
+	root_put("8:16\n", PATHS_DEV_BLOCK "/253:0/slaves/sdb/dev");
 	/* It went while somebody looked. */
-	put("8:32\n", PATHS_DEV_BLOCK "/253:0/slaves/sdc/dev");
+	root_put("8:32\n", PATHS_DEV_BLOCK "/253:0/slaves/sdc/dev");
 
-	put("mpath-360015\n", PATHS_DEV_BLOCK "/253:1/dm/uuid");
-	put("mpathb\n", PATHS_DEV_BLOCK "/253:1/dm/name");
-	put("LVM-abc\n", PATHS_DEV_BLOCK "/253:2/dm/uuid");
-	put("part1-mpath-360014\n", PATHS_DEV_BLOCK "/253:3/dm/uuid");
-	put("mpath-nvme.1\n", PATHS_DEV_BLOCK "/253:4/dm/uuid");
-	put("259:0\n", PATHS_DEV_BLOCK "/253:4/slaves/nvme0n1/dev");
+	root_put("mpath-360015\n", PATHS_DEV_BLOCK "/253:1/dm/uuid");
+	root_put("mpathb\n", PATHS_DEV_BLOCK "/253:1/dm/name");
+	root_put("LVM-abc\n", PATHS_DEV_BLOCK "/253:2/dm/uuid");
+	root_put("part1-mpath-360014\n", PATHS_DEV_BLOCK "/253:3/dm/uuid");
+	root_put("mpath-nvme.1\n", PATHS_DEV_BLOCK "/253:4/dm/uuid");
+	root_put("259:0\n", PATHS_DEV_BLOCK "/253:4/slaves/nvme0n1/dev");
 
 	put_disk("8:48", "DEVNAME=sdd\n", "running\n");
 	put_disk("8:64", "DEVNAME=sde\n", "running\n");
 	put_device("8:48", "host3");
 	put_device("8:64", "host4");
-	put("iscsi_tcp\n", PATHS_SCSI_HOST "/host3/proc_name");
-	put("tcm_loopback\n", PATHS_SCSI_HOST "/host4/proc_name");
-	put("mpath-360016\n", PATHS_DEV_BLOCK "/253:5/dm/uuid");
-	put("8:48\n", PATHS_DEV_BLOCK "/253:5/slaves/sdd/dev");
-	put("mpath-360017\n", PATHS_DEV_BLOCK "/253:6/dm/uuid");
-	put("8:48\n", PATHS_DEV_BLOCK "/253:6/slaves/sdd/dev");
-	put("8:64\n", PATHS_DEV_BLOCK "/253:6/slaves/sde/dev");
+	root_put("iscsi_tcp\n", PATHS_SCSI_HOST "/host3/proc_name");
+	root_put("tcm_loopback\n", PATHS_SCSI_HOST "/host4/proc_name");
+	root_put("mpath-360016\n", PATHS_DEV_BLOCK "/253:5/dm/uuid");
+	root_put("8:48\n", PATHS_DEV_BLOCK "/253:5/slaves/sdd/dev");
+	root_put("mpath-360017\n", PATHS_DEV_BLOCK "/253:6/dm/uuid");
+	root_put("8:48\n", PATHS_DEV_BLOCK "/253:6/slaves/sdd/dev");
+	root_put("8:64\n", PATHS_DEV_BLOCK "/253:6/slaves/sde/dev");
 }
 
 static bool inspect(unsigned int minor)
@@ -151,19 +130,12 @@ static void test_names(void)
 
 int main(void)
 {
-	char command[128];
-	int error;
-
-	snprintf(root, sizeof(root), "/tmp/prmig-test-XXXXXX");
-	if (mkdtemp(root) == NULL)
+	if (!root_begin())
 		return 1;
-	setenv("PRMIG_ROOT", root, 1);
 	make_sysfs();
 	CHECK_RUN(test_map);
 	CHECK_RUN(test_refused);
 	CHECK_RUN(test_running);
 	CHECK_RUN(test_names);
-	snprintf(command, sizeof(command), "rm -rf %s", root);
-	error = system(command);
-	return check_summary() || error;
+	return !root_end() || check_summary();
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which nodes are taken as a LUN, and what is said of those that are not: over a made-up sysfs. */
-#include <stdarg.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -8,40 +7,14 @@
 #include "check.h"
 #include "lun-sg.h"
 #include "paths.h"
+#include "sysfs-root.h"
 
 #define BLOCK(major, minor) S_IFBLK | 0660, makedev(major, minor)
 #define CHAR(major, minor) S_IFCHR | 0660, makedev(major, minor)
 
-static char root[64];
 static struct lun_sg_device device;
 static char reason[LUN_REASON_MAX];
 static bool missing;
-
-/* A file under the made-up root, and the directories above it. */
-static void put(const char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void put(const char *text, const char *format, ...)
-{
-	char relative[512], path[1024];
-	va_list args;
-	FILE *file;
-
-	va_start(args, format);
-	vsnprintf(relative, sizeof(relative), format, args);
-	va_end(args);
-	snprintf(path, sizeof(path), "%s%s", root, relative);
-	for (char *slash = strchr(path + strlen(root) + 1, '/'); slash != NULL;
-	     slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(path, 0700);
-		*slash = '/';
-	}
-	file = fopen(path, "w");
-	if (file == NULL)
-		abort();
-	fputs(text, file);
-	fclose(file);
-}
 
 static bool inspect(const char *path, mode_t mode, dev_t rdev)
 {
@@ -60,44 +33,44 @@ static void refused(const char *path, mode_t mode, dev_t rdev, const char *want)
 
 static void make_sysfs(void)
 {
-	put("8:0\n", PATHS_DEV_BLOCK "/8:0/dev");
-	put("MAJOR=8\nMINOR=0\nDEVNAME=sda\nDEVTYPE=disk\n", PATHS_DEV_BLOCK "/8:0/uevent");
-	put("0\n", PATHS_DEV_BLOCK "/8:0/device/type");
-	put("0\n", PATHS_DEV_BLOCK "/8:0/ro");
-	put("16384\n", PATHS_DEV_BLOCK "/8:0/size");
-	put("512\n", PATHS_DEV_BLOCK "/8:0/queue/logical_block_size");
-	put("32767\n", PATHS_DEV_BLOCK "/8:0/queue/max_hw_sectors_kb");
-	put("128\n", PATHS_DEV_BLOCK "/8:0/queue/max_segments");
+	root_put("8:0\n", PATHS_DEV_BLOCK "/8:0/dev");
+	root_put("MAJOR=8\nMINOR=0\nDEVNAME=sda\nDEVTYPE=disk\n", PATHS_DEV_BLOCK "/8:0/uevent");
+	root_put("0\n", PATHS_DEV_BLOCK "/8:0/device/type");
+	root_put("0\n", PATHS_DEV_BLOCK "/8:0/ro");
+	root_put("16384\n", PATHS_DEV_BLOCK "/8:0/size");
+	root_put("512\n", PATHS_DEV_BLOCK "/8:0/queue/logical_block_size");
+	root_put("32767\n", PATHS_DEV_BLOCK "/8:0/queue/max_hw_sectors_kb");
+	root_put("128\n", PATHS_DEV_BLOCK "/8:0/queue/max_segments");
 
 	/* In the real sysfs 8:1 is a link, and ".." is the disk. */
-	put("DEVNAME=sda1\n", "/sys/devices/sda/sda1/uevent");
-	put("1\n", "/sys/devices/sda/sda1/partition");
-	put("DEVNAME=sda\n", "/sys/devices/sda/uevent");
+	root_put("DEVNAME=sda1\n", "/sys/devices/sda/sda1/uevent");
+	root_put("1\n", "/sys/devices/sda/sda1/partition");
+	root_put("DEVNAME=sda\n", "/sys/devices/sda/uevent");
 
-	put("DEVNAME=sdb\n", PATHS_DEV_BLOCK "/8:16/uevent");
-	put("0\n", PATHS_DEV_BLOCK "/8:16/device/type");
-	put("1\n", PATHS_DEV_BLOCK "/8:16/ro");
-	put("DEVNAME=sr0\n", PATHS_DEV_BLOCK "/11:0/uevent");
-	put("5\n", PATHS_DEV_BLOCK "/11:0/device/type");
-	put("DEVNAME=mmcblk0\n", PATHS_DEV_BLOCK "/179:0/uevent");
-	put("SD\n", PATHS_DEV_BLOCK "/179:0/device/type");
-	put("DEVNAME=nvme0n1\n", PATHS_DEV_BLOCK "/259:0/uevent");
-	put("DEVNAME=loop3\n", PATHS_DEV_BLOCK "/7:3/uevent");
-	put("DEVNAME=vda\n", PATHS_DEV_BLOCK "/254:0/uevent");
-	put("0x0002\n", PATHS_DEV_BLOCK "/254:0/device/device");
-	put("DEVNAME=md0\n", PATHS_DEV_BLOCK "/9:0/uevent");
-	put("clean\n", PATHS_DEV_BLOCK "/9:0/md/array_state");
-	put("mpath-360014\n", PATHS_DEV_BLOCK "/253:0/dm/uuid");
-	put("mpatha\n", PATHS_DEV_BLOCK "/253:0/dm/name");
-	put("LVM-abc\n", PATHS_DEV_BLOCK "/253:1/dm/uuid");
-	put("vg-lv\n", PATHS_DEV_BLOCK "/253:1/dm/name");
-	put("part1-mpath-360014\n", PATHS_DEV_BLOCK "/253:2/dm/uuid");
-	put("\n", PATHS_DEV_BLOCK "/253:3/dm/uuid");
+	root_put("DEVNAME=sdb\n", PATHS_DEV_BLOCK "/8:16/uevent");
+	root_put("0\n", PATHS_DEV_BLOCK "/8:16/device/type");
+	root_put("1\n", PATHS_DEV_BLOCK "/8:16/ro");
+	root_put("DEVNAME=sr0\n", PATHS_DEV_BLOCK "/11:0/uevent");
+	root_put("5\n", PATHS_DEV_BLOCK "/11:0/device/type");
+	root_put("DEVNAME=mmcblk0\n", PATHS_DEV_BLOCK "/179:0/uevent");
+	root_put("SD\n", PATHS_DEV_BLOCK "/179:0/device/type");
+	root_put("DEVNAME=nvme0n1\n", PATHS_DEV_BLOCK "/259:0/uevent");
+	root_put("DEVNAME=loop3\n", PATHS_DEV_BLOCK "/7:3/uevent");
+	root_put("DEVNAME=vda\n", PATHS_DEV_BLOCK "/254:0/uevent");
+	root_put("0x0002\n", PATHS_DEV_BLOCK "/254:0/device/device");
+	root_put("DEVNAME=md0\n", PATHS_DEV_BLOCK "/9:0/uevent");
+	root_put("clean\n", PATHS_DEV_BLOCK "/9:0/md/array_state");
+	root_put("mpath-360014\n", PATHS_DEV_BLOCK "/253:0/dm/uuid");
+	root_put("mpatha\n", PATHS_DEV_BLOCK "/253:0/dm/name");
+	root_put("LVM-abc\n", PATHS_DEV_BLOCK "/253:1/dm/uuid");
+	root_put("vg-lv\n", PATHS_DEV_BLOCK "/253:1/dm/name");
+	root_put("part1-mpath-360014\n", PATHS_DEV_BLOCK "/253:2/dm/uuid");
+	root_put("\n", PATHS_DEV_BLOCK "/253:3/dm/uuid");
 
-	put("0\n", PATHS_DEV_CHAR "/21:0/device/type");
-	put("8:0\n", PATHS_DEV_CHAR "/21:0/device/block/sda/dev");
-	put("0\n", PATHS_DEV_CHAR "/21:1/device/type");
-	put("13\n", PATHS_DEV_CHAR "/21:2/device/type");
+	root_put("0\n", PATHS_DEV_CHAR "/21:0/device/type");
+	root_put("8:0\n", PATHS_DEV_CHAR "/21:0/device/block/sda/dev");
+	root_put("0\n", PATHS_DEV_CHAR "/21:1/device/type");
+	root_put("13\n", PATHS_DEV_CHAR "/21:2/device/type");
 }
 
 static void test_disk(void)
@@ -111,11 +84,11 @@ static void test_disk(void)
 	CHECK_INT(device.size_bytes, 16384 * 512);
 	CHECK_INT(device.block_len_bytes, 512);
 
-	put("64\n", PATHS_DEV_BLOCK "/8:0/queue/max_hw_sectors_kb");
+	root_put("64\n", PATHS_DEV_BLOCK "/8:0/queue/max_hw_sectors_kb");
 	CHECK(inspect("/dev/sda", BLOCK(8, 0)));
 	CHECK_INT(device.max_transfer_bytes, 64 * 1024);
-	put("18446744073709551615\n", PATHS_DEV_BLOCK "/8:0/queue/max_hw_sectors_kb");
-	put("4294967295\n", PATHS_DEV_BLOCK "/8:0/queue/max_segments");
+	root_put("18446744073709551615\n", PATHS_DEV_BLOCK "/8:0/queue/max_hw_sectors_kb");
+	root_put("4294967295\n", PATHS_DEV_BLOCK "/8:0/queue/max_segments");
 	CHECK(inspect("/dev/sda", BLOCK(8, 0)));
 	CHECK_INT(device.max_transfer_bytes, UINT32_MAX);
 }
@@ -140,7 +113,7 @@ static void test_refused_block(void)
 {
 	char from[128];
 
-	snprintf(from, sizeof(from), "%s" PATHS_DEV_BLOCK "/8:1", root);
+	snprintf(from, sizeof(from), "%s" PATHS_DEV_BLOCK "/8:1", root_path());
 	CHECK_INT(symlink("../../devices/sda/sda1", from), 0);
 	refused("/dev/sda1", BLOCK(8, 1), "is a partition");
 	CHECK_CONTAINS(reason, "give the disk /dev/sda");
@@ -191,11 +164,11 @@ static void test_check(void)
 {
 	struct cfgstring cfg = {.lun_is_path = true};
 
-	snprintf(cfg.lun, sizeof(cfg.lun), "%s/absent", root);
+	snprintf(cfg.lun, sizeof(cfg.lun), "%s/absent", root_path());
 	CHECK(!lun_check(&cfg, &missing, reason));
 	CHECK(missing);
 	CHECK_CONTAINS(reason, "is not there");
-	snprintf(cfg.lun, sizeof(cfg.lun), "%s", root);
+	snprintf(cfg.lun, sizeof(cfg.lun), "%s", root_path());
 	CHECK(!lun_check(&cfg, &missing, reason));
 	CHECK(!missing);
 	CHECK_CONTAINS(reason, "directory");
@@ -211,13 +184,8 @@ static void test_check(void)
 
 int main(void)
 {
-	char command[128];
-	int error;
-
-	snprintf(root, sizeof(root), "/tmp/prmig-test-XXXXXX");
-	if (mkdtemp(root) == NULL)
+	if (!root_begin())
 		return 1;
-	setenv("PRMIG_ROOT", root, 1);
 	make_sysfs();
 	CHECK_RUN(test_disk);
 	CHECK_RUN(test_sg_node);
@@ -226,7 +194,5 @@ int main(void)
 	CHECK_RUN(test_refused_others);
 	CHECK_RUN(test_long_path);
 	CHECK_RUN(test_check);
-	snprintf(command, sizeof(command), "rm -rf %s", root);
-	error = system(command);
-	return check_summary() || error;
+	return !root_end() || check_summary();
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* By which ports a device is reached: over a made-up sysfs, laid out as the kernel's is. */
-#include <stdarg.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -8,57 +7,25 @@
 #include "check.h"
 #include "lun-sg.h"
 #include "paths.h"
+#include "sysfs-root.h"
 
 #define INITIATOR "iqn.2026-11.com.example:host1"
 #define TARGET "iqn.2026-11.com.example:array"
-
-static char root[64];
-
-static void make_directories(char *path)
-{
-	for (char *slash = strchr(path + strlen(root) + 1, '/'); slash != NULL;
-	     slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(path, 0700);
-		*slash = '/';
-	}
-}
-
-/* A file under the made-up root, and the directories above it. */
-static void put(const char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void put(const char *text, const char *format, ...)
-{
-	char relative[512], path[1024];
-	va_list args;
-	FILE *file;
-
-	va_start(args, format);
-	vsnprintf(relative, sizeof(relative), format, args);
-	va_end(args);
-	snprintf(path, sizeof(path), "%s%s", root, relative);
-	make_directories(path);
-	file = fopen(path, "w");
-	if (file == NULL)
-		abort();
-	fputs(text, file);
-	fclose(file);
-}
 
 /* A disk and its sg node: number n of each, at this directory below /sys/devices. */
 static void put_disk(unsigned int number, const char *where)
 {
 	char link[1024], to[512];
 
-	put("0\n", "/sys/devices/%s/type", where);
-	put("", "/sys/devices/%s/block/sd%u/uevent", where, number);
-	put("", "/sys/devices/%s/scsi_generic/sg%u/uevent", where, number);
-	snprintf(link, sizeof(link), "%s" PATHS_DEV_BLOCK "/8:%u/device", root, number * 16);
-	make_directories(link);
+	root_put("0\n", "/sys/devices/%s/type", where);
+	root_put("", "/sys/devices/%s/block/sd%u/uevent", where, number);
+	root_put("", "/sys/devices/%s/scsi_generic/sg%u/uevent", where, number);
+	snprintf(link, sizeof(link), "%s" PATHS_DEV_BLOCK "/8:%u/device", root_path(), number * 16);
+	root_make_directories(link);
 	snprintf(to, sizeof(to), "../../../devices/%s", where);
 	CHECK_INT(symlink(to, link), 0);
-	snprintf(link, sizeof(link), "%s" PATHS_DEV_CHAR "/21:%u/device", root, number);
-	make_directories(link);
+	snprintf(link, sizeof(link), "%s" PATHS_DEV_CHAR "/21:%u/device", root_path(), number);
+	root_make_directories(link);
 	CHECK_INT(symlink(to, link), 0);
 }
 
@@ -86,11 +53,11 @@ static void put_session(unsigned int number, const char *initiator, const char *
 	char text[512];
 
 	snprintf(text, sizeof(text), "%s\n", initiator);
-	put(text, PATHS_ISCSI_SESSION "/session%u/initiatorname", number);
+	root_put(text, PATHS_ISCSI_SESSION "/session%u/initiatorname", number);
 	snprintf(text, sizeof(text), "%s\n", target);
-	put(text, PATHS_ISCSI_SESSION "/session%u/targetname", number);
+	root_put(text, PATHS_ISCSI_SESSION "/session%u/targetname", number);
 	snprintf(text, sizeof(text), "%s\n", tag);
-	put(text, PATHS_ISCSI_SESSION "/session%u/tpgt", number);
+	root_put(text, PATHS_ISCSI_SESSION "/session%u/tpgt", number);
 }
 
 static void test_iscsi(void)
@@ -118,8 +85,8 @@ static void test_iscsi(void)
 	/* An adapter: one host, a session for each target; and a driver that shows ISIDs. */
 	put_session(4, INITIATOR, TARGET, "1");
 	put_session(5, INITIATOR, TARGET ":2", "1");
-	put("400000000001\n", PATHS_ISCSI_SESSION "/session4/isid");
-	put("400000000001\n", PATHS_ISCSI_SESSION "/session5/isid");
+	root_put("400000000001\n", PATHS_ISCSI_SESSION "/session4/isid");
+	root_put("400000000001\n", PATHS_ISCSI_SESSION "/session5/isid");
 	put_disk(4, "pci/host6/session4/target6:0:0/6:0:0:0");
 	put_disk(5, "pci/host6/session5/target6:0:1/6:0:1:0");
 	CHECK_STR(path_of(4).initiator_port, INITIATOR ",i,0x400000000001");
@@ -136,12 +103,12 @@ static void test_fibre_channel(void)
 		     {"0x2100000000000002", "0x5000000000000001"}};
 
 	/* Host 7 sees two ports of the array, host 8 one of them; then host 7 finds the first again. */
-	put("0x2100000000000001\n", PATHS_FC_HOST "/host7/port_name");
-	put("0x2100000000000002\n", PATHS_FC_HOST "/host8/port_name");
-	put("0x5000000000000001\n", PATHS_FC_TARGET "/target7:0:0/port_name");
-	put("0x5000000000000002\n", PATHS_FC_TARGET "/target7:0:1/port_name");
-	put("0x5000000000000001\n", PATHS_FC_TARGET "/target8:0:0/port_name");
-	put("0x5000000000000001\n", PATHS_FC_TARGET "/target7:0:2/port_name");
+	root_put("0x2100000000000001\n", PATHS_FC_HOST "/host7/port_name");
+	root_put("0x2100000000000002\n", PATHS_FC_HOST "/host8/port_name");
+	root_put("0x5000000000000001\n", PATHS_FC_TARGET "/target7:0:0/port_name");
+	root_put("0x5000000000000002\n", PATHS_FC_TARGET "/target7:0:1/port_name");
+	root_put("0x5000000000000001\n", PATHS_FC_TARGET "/target8:0:0/port_name");
+	root_put("0x5000000000000001\n", PATHS_FC_TARGET "/target7:0:2/port_name");
 	put_disk(10, "pci/host7/rport-7:0-0/target7:0:0/7:0:0:1");
 	put_disk(11, "pci/host7/rport-7:0-1/target7:0:1/7:0:1:1");
 	put_disk(12, "pci/host8/rport-8:0-0/target8:0:0/8:0:0:1");
@@ -195,19 +162,12 @@ static void test_nothing_known(void)
 
 int main(void)
 {
-	char command[128];
-	int error;
-
-	snprintf(root, sizeof(root), "/tmp/prmig-test-XXXXXX");
-	if (mkdtemp(root) == NULL)
+	if (!root_begin())
 		return 1;
-	setenv("PRMIG_ROOT", root, 1);
 	CHECK_RUN(test_iscsi);
 	CHECK_RUN(test_fibre_channel);
 	CHECK_RUN(test_numbers);
 	CHECK_RUN(test_sg_node);
 	CHECK_RUN(test_nothing_known);
-	snprintf(command, sizeof(command), "rm -rf %s", root);
-	error = system(command);
-	return check_summary() || error;
+	return !root_end() || check_summary();
 }
