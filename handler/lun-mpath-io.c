@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "be.h"
+#include "iov.h"
 #include "lun-mpath-cdb.h"
 
 #define SUSPECT_MS 3000
@@ -249,36 +250,6 @@ done:
 
 /* ---- reservation commands ---- */
 
-static size_t copy_out(const struct lun_io *io, const uint8_t *data, size_t len)
-{
-	size_t at = 0;
-
-	for (size_t i = 0; i < io->iov_cnt && at < len; i++) {
-		size_t part = io->iov[i].iov_len;
-
-		if (part > len - at)
-			part = len - at;
-		memcpy(io->iov[i].iov_base, data + at, part);
-		at += part;
-	}
-	return at;
-}
-
-static size_t copy_in(const struct lun_io *io, uint8_t *data, size_t len)
-{
-	size_t at = 0;
-
-	for (size_t i = 0; i < io->iov_cnt && at < len; i++) {
-		size_t part = io->iov[i].iov_len;
-
-		if (part > len - at)
-			part = len - at;
-		memcpy(data + at, io->iov[i].iov_base, part);
-		at += part;
-	}
-	return at;
-}
-
 static void main_execute(struct lun_mpath *mpath, struct lun_io *io)
 {
 	/* Not under lock, but only pr_lock's holder takes paths away. */
@@ -328,7 +299,8 @@ static void serve_in(struct lun_mpath *mpath, struct lun_io *io)
 	}
 	if (len > wanted)
 		len = wanted;
-	io->result.residual_bytes = io->data_len - (uint32_t)copy_out(io, mpath->keys, len);
+	io->result.residual_bytes =
+		io->data_len - (uint32_t)iov_scatter(io->iov, io->iov_cnt, mpath->keys, len);
 }
 
 static void unproven(struct lun_mpath *mpath)
@@ -344,7 +316,8 @@ static void observe(struct lun_mpath *mpath, const struct lun_io *io)
 	struct pr_out out;
 
 	if (mpath->path_count == 0 || (io->result.status != SCSI_GOOD && !io->result.unknown) ||
-	    !pr_out_parse(io->cdb, list, copy_in(io, list, sizeof(list)), &out))
+	    !pr_out_parse(io->cdb, list, iov_gather(io->iov, io->iov_cnt, list, sizeof(list)),
+			  &out))
 		return;
 	switch (out.action) {
 	case PR_OUT_REGISTER:

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "iov.h"
+
 #define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 enum route { ROUTE_ANSWER, ROUTE_DATA, ROUTE_HOLD, ROUTE_THREAD, ROUTE_LUN };
@@ -128,15 +130,6 @@ static void done(struct lun_io *io)
 
 /* ---- the way of a command ---- */
 
-static size_t iov_len(const struct iovec *iov, size_t iov_cnt)
-{
-	size_t len = 0;
-
-	for (size_t i = 0; i < iov_cnt; i++)
-		len += iov[i].iov_len;
-	return len;
-}
-
 /* DESC=1 asks for a format that the LUN itself answers in; the queue keeps for the next command. */
 static bool is_fixed_request_sense(const uint8_t *cdb)
 {
@@ -194,18 +187,11 @@ static void answer_sense(struct nexus *nexus, struct nexus_request *request,
 			 const struct lun_result *sense)
 {
 	struct lun_result result;
-	size_t allocation_len = request->cdb[4], len = 0;
+	size_t allocation_len = request->cdb[4], len;
 
 	if (allocation_len > sense->sense_len)
 		allocation_len = sense->sense_len;
-	for (size_t i = 0; i < request->iov_cnt && len < allocation_len; i++) {
-		size_t part = request->iov[i].iov_len;
-
-		if (part > allocation_len - len)
-			part = allocation_len - len;
-		memcpy(request->iov[i].iov_base, sense->sense + len, part);
-		len += part;
-	}
+	len = iov_scatter(request->iov, request->iov_cnt, sense->sense, allocation_len);
 	lun_result_status(&result, SCSI_GOOD);
 	nexus_complete(nexus, request, &result, len);
 }

@@ -7,36 +7,9 @@
 
 #include <string.h>
 
+#include "iov.h"
+
 #define RSOC_BYTES 0x4000
-
-static size_t gather(const struct nexus_request *request, uint8_t *buffer, size_t size)
-{
-	size_t len = 0;
-
-	for (size_t i = 0; i < request->iov_cnt && len < size; i++) {
-		size_t part = request->iov[i].iov_len;
-
-		if (part > size - len)
-			part = size - len;
-		memcpy(buffer + len, request->iov[i].iov_base, part);
-		len += part;
-	}
-	return len;
-}
-
-static void scatter(const struct nexus_request *request, const uint8_t *buffer, size_t len)
-{
-	size_t at = 0;
-
-	for (size_t i = 0; i < request->iov_cnt && at < len; i++) {
-		size_t part = request->iov[i].iov_len;
-
-		if (part > len - at)
-			part = len - at;
-		memcpy(request->iov[i].iov_base, buffer + at, part);
-		at += part;
-	}
-}
 
 /* The guest's own bytes, as they came. */
 static void forward(struct nexus *nexus, struct nexus_request *request,
@@ -52,7 +25,7 @@ static void run_pr_out(struct nexus *nexus, struct nexus_request *request)
 	struct handover handover;
 	struct lun_result result;
 	uint8_t list[PR_OUT_LIST_MAX];
-	size_t list_len = gather(request, list, sizeof(list));
+	size_t list_len = iov_gather(request->iov, request->iov_cnt, list, sizeof(list));
 	uint16_t refusal = pr_out_refusal(request->cdb, list, request->io.data_len, migrate_pr);
 	enum handover_wire wire;
 
@@ -197,7 +170,7 @@ static void run_rewritten(struct nexus *nexus, struct nexus_request *request)
 		len = rewrite(nexus, cdb, nexus->scratch, ask_len - result.residual_bytes);
 		if (len > wanted)
 			len = wanted;
-		scatter(request, nexus->scratch, len);
+		iov_scatter(request->iov, request->iov_cnt, nexus->scratch, len);
 	}
 	result.residual_bytes = (uint32_t)(request->io.data_len - len);
 	nexus_complete(nexus, request, &result, len);

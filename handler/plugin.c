@@ -18,6 +18,7 @@
 #include "cfgstring.h"
 #include "configfs.h"
 #include "dbus-edge.h"
+#include "iov.h"
 #include "log.h"
 #include "lun.h"
 #include "nexus.h"
@@ -70,15 +71,6 @@ static void plugin_kick(void *user)
 	struct port *port = user;
 
 	tcmulib_processing_complete(port->dev);
-}
-
-static size_t iov_len(const struct iovec *iov, size_t iov_cnt)
-{
-	size_t len = 0, i;
-
-	for (i = 0; i < iov_cnt; i++)
-		len += iov[i].iov_len;
-	return len;
 }
 
 static void iov_zero_from(const struct iovec *iov, size_t iov_cnt, size_t from)
