@@ -17,6 +17,7 @@
 static void point_path(unsigned int side, const char *file, char *path);
 
 struct pair pair;
+struct pair_points pair_points[2];
 
 const struct pair_row pair_rows[PAIR_ROWS] = {
 	{"holder, type 5", 3, 5, true},
@@ -231,6 +232,40 @@ bool pair_arm(unsigned int side, const char *point)
 void pair_points_path(unsigned int side, char *path)
 {
 	point_path(side, "points", path);
+}
+
+void pair_read_points(unsigned int side)
+{
+	struct pair_points *points = &pair_points[side];
+	char path[PAIR_PATH_MAX];
+	FILE *file;
+
+	pair_points_path(side, path);
+	file = fopen(path, "re");
+	points->count = 0;
+	while (file && points->count < PAIR_POINTS_MAX &&
+	       fgets(points->names[points->count], PAIR_POINT_MAX, file)) {
+		char *name = points->names[points->count++];
+
+		name[strcspn(name, "\n")] = '\0';
+	}
+	if (file)
+		fclose(file);
+	unlink(path);
+}
+
+bool pair_point_tried(const char *point)
+{
+	static char names[128][PAIR_POINT_MAX];
+	static size_t count;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (!strcmp(names[i], point))
+			return true;
+	if (count < 128)
+		snprintf(names[count++], PAIR_POINT_MAX, "%s", point);
+	return false;
 }
 
 /* ---- where it is ---- */

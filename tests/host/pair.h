@@ -65,6 +65,20 @@ bool pair_arm(unsigned int side, const char *point);
 /* The file to which the machine writes the points that it reaches; PAIR_PATH_MAX bytes. */
 void pair_points_path(unsigned int side, char *path);
 
+#define PAIR_POINTS_MAX 160
+#define PAIR_POINT_MAX 64
+/* What pair_read_points has found of each side, in the order in which they were reached. */
+struct pair_points {
+	char names[PAIR_POINTS_MAX][PAIR_POINT_MAX];
+	size_t count;
+};
+extern struct pair_points pair_points[2];
+
+/* Reads that file and removes it. */
+void pair_read_points(unsigned int side);
+/* Whether it was asked about this point before, on whichever side: a short run tries each name once. */
+bool pair_point_tried(const char *point);
+
 /* The guest's; a unit attention is taken and the command sent again. Returns the SAM status, or PAIR_UNANSWERED. */
 uint8_t pair_guest(unsigned int side, enum pair_action action, uint8_t type, uint64_t key,
 		   uint64_t new_key);

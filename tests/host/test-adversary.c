@@ -10,8 +10,6 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#define POINTS_MAX 64
-#define POINT_MAX 64
 #define STOP_MS 20000
 #define S PAIR_SOURCE
 #define D PAIR_DESTINATION
@@ -34,8 +32,6 @@ static const char *const adversary_names[] = {"preempts", "preempts and aborts",
 
 static const struct pair_row *row;
 static char line[BUS_STATE_MAX], note[256];
-static char points[2][POINTS_MAX][POINT_MAX];
-static size_t point_count[2];
 static unsigned int runs, fences;
 
 static void come_in(enum adversary adversary)
@@ -152,39 +148,17 @@ static void run(size_t story, unsigned int side, const char *point, enum adversa
 	check_end(adversary);
 }
 
-static void read_points(unsigned int side)
-{
-	char path[PAIR_PATH_MAX];
-	FILE *file;
-
-	pair_points_path(side, path);
-	file = fopen(path, "re");
-	point_count[side] = 0;
-	while (file && point_count[side] < POINTS_MAX &&
-	       fscanf(file, "%63s", points[side][point_count[side]]) == 1)
-		point_count[side]++;
-	if (file)
-		fclose(file);
-	unlink(path);
-}
-
 static void at_each_point(size_t story, unsigned int side, bool full)
 {
-	static char tried[128][POINT_MAX];
-	static size_t tried_count;
 	enum adversary adversary;
-	size_t i, j;
+	size_t i;
 
-	for (i = 0; i < point_count[side]; i++) {
-		for (j = 0; j < tried_count && strcmp(tried[j], points[side][i]) != 0; j++)
-			;
-		if (!full && j < tried_count)
+	for (i = 0; i < pair_points[side].count; i++) {
+		if (!full && pair_point_tried(pair_points[side].names[i]))
 			continue;
-		if (tried_count < 128)
-			snprintf(tried[tried_count++], POINT_MAX, "%s", points[side][i]);
 		for (adversary = PREEMPTS; adversary < ADVERSARIES; adversary++)
 			if (full || adversary == runs % ADVERSARIES) {
-				run(story, side, points[side][i], adversary);
+				run(story, side, pair_points[side].names[i], adversary);
 				if (!full)
 					break;
 			}
@@ -205,11 +179,11 @@ static void test_points(void)
 			if (row->row == 1)
 				continue;
 			CHECK(pair_set_up(row, NULL, ""));
-			read_points(S);
-			read_points(D);
+			pair_read_points(S);
+			pair_read_points(D);
 			play((void *)stories[story]);
-			read_points(S);
-			read_points(D);
+			pair_read_points(S);
+			pair_read_points(D);
 			at_each_point(story, S, full);
 			at_each_point(story, D, full);
 		}

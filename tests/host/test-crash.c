@@ -12,8 +12,6 @@
 #define ROUNDS 6
 #define DEATH_MS 10000
 #define HELD_MS 30
-#define POINTS_MAX 64
-#define POINT_MAX 64
 #define STEPS_MAX 5
 
 struct step {
@@ -71,8 +69,6 @@ static struct fake_quirks quirks;
 static const struct pair_row *row;
 static const struct story *story;
 static char line[BUS_STATE_MAX], note[256];
-static char points[2][POINTS_MAX][POINT_MAX]; /* of each side, in order */
-static size_t point_count[2];
 static int fence; /* the fault that removes the key; -1: none */
 static unsigned int points_tried, kills, runs, forced;
 
@@ -270,27 +266,6 @@ static void run(unsigned int side, const char *point, enum finish finish)
 
 /* ---- all of them ---- */
 
-static void read_points(unsigned int side)
-{
-	char path[PAIR_PATH_MAX], *name;
-	FILE *file;
-	size_t len;
-
-	pair_points_path(side, path);
-	file = fopen(path, "re");
-	point_count[side] = 0;
-	while (file && point_count[side] < POINTS_MAX &&
-	       fgets(points[side][point_count[side]], POINT_MAX, file)) {
-		name = points[side][point_count[side]++];
-		len = strlen(name);
-		if (len > 0 && name[len - 1] == '\n')
-			name[len - 1] = '\0';
-	}
-	if (file)
-		fclose(file);
-	unlink(path);
-}
-
 /* The story without a kill, for what points it has. */
 static void record_points(void)
 {
@@ -304,35 +279,20 @@ static void record_points(void)
 	pair_points_path(D, path);
 	unlink(path);
 	CHECK_INT(play(), story->count);
-	read_points(S);
-	read_points(D);
-}
-
-/* By its name: the sample tries each once. */
-static bool tried(const char *point)
-{
-	static char names[128][POINT_MAX];
-	static size_t count;
-	size_t i;
-
-	for (i = 0; i < count; i++)
-		if (!strcmp(names[i], point))
-			return true;
-	if (count < 128)
-		snprintf(names[count++], POINT_MAX, "%s", point);
-	return false;
+	pair_read_points(S);
+	pair_read_points(D);
 }
 
 static void kill_at_each_point(unsigned int side, bool full)
 {
-	char point[POINT_MAX + 16];
+	char point[PAIR_POINT_MAX + 16];
 	size_t i, j, skip;
 
-	for (i = 0; i < point_count[side]; i++) {
+	for (i = 0; i < pair_points[side].count; i++) {
 		for (j = skip = 0; j < i; j++)
-			skip += !strcmp(points[side][j], points[side][i]);
-		snprintf(point, sizeof(point), "%s:%zu", points[side][i], skip);
-		if (!full && tried(points[side][i]))
+			skip += !strcmp(pair_points[side].names[j], pair_points[side].names[i]);
+		snprintf(point, sizeof(point), "%s:%zu", pair_points[side].names[i], skip);
+		if (!full && pair_point_tried(pair_points[side].names[i]))
 			continue;
 		points_tried++;
 		if (full || story->fenced || points_tried % 2)

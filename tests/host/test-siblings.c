@@ -15,8 +15,6 @@
 #define DEATH_MS 10000
 #define SETTLE_MS 20000
 #define ROUNDS 6
-#define POINTS_MAX 160
-#define POINT_MAX 64
 #define STEPS_MAX 5
 
 struct step {
@@ -40,8 +38,6 @@ static const struct story {
 static const struct pair_row *row;
 static const struct story *story;
 static char line[BUS_STATE_MAX], note[256];
-static char points[2][POINTS_MAX][POINT_MAX];
-static size_t point_count[2];
 static unsigned int points_tried, kills, forced;
 
 static bool call(unsigned int side, const char *method, bool force, struct bus_reply *reply)
@@ -212,25 +208,6 @@ static void run(unsigned int side, const char *point, bool forward)
 	check_at(forward ? D : S);
 }
 
-static void read_points(unsigned int side)
-{
-	char path[PAIR_PATH_MAX];
-	FILE *file;
-
-	pair_points_path(side, path);
-	file = fopen(path, "re");
-	point_count[side] = 0;
-	while (file && point_count[side] < POINTS_MAX &&
-	       fgets(points[side][point_count[side]], POINT_MAX, file)) {
-		points[side][point_count[side]][strcspn(points[side][point_count[side]], "\n")] =
-			'\0';
-		point_count[side]++;
-	}
-	if (file)
-		fclose(file);
-	unlink(path);
-}
-
 static void tell(void)
 {
 	char path[PAIR_PATH_MAX];
@@ -244,40 +221,25 @@ static void tell(void)
 		unlink(path);
 	}
 	CHECK_INT(play(), story->count);
-	read_points(S);
-	read_points(D);
+	pair_read_points(S);
+	pair_read_points(D);
 	check_at(story == &stories[0] ? D : S);
-}
-
-/* By its name: the short run tries each once. */
-static bool tried(const char *point)
-{
-	static char names[128][POINT_MAX];
-	static size_t count;
-	size_t i;
-
-	for (i = 0; i < count; i++)
-		if (!strcmp(names[i], point))
-			return true;
-	if (count < 128)
-		snprintf(names[count++], POINT_MAX, "%s", point);
-	return false;
 }
 
 static void kill_at_each_point(unsigned int side, bool full)
 {
-	char point[POINT_MAX + 16];
+	char point[PAIR_POINT_MAX + 16];
 	size_t i, j, skip;
 
-	for (i = 0; i < point_count[side]; i++) {
+	for (i = 0; i < pair_points[side].count; i++) {
 		for (j = skip = 0; j < i; j++)
-			skip += !strcmp(points[side][j], points[side][i]);
-		if (!full && tried(points[side][i]))
+			skip += !strcmp(pair_points[side].names[j], pair_points[side].names[i]);
+		if (!full && pair_point_tried(pair_points[side].names[i]))
 			continue;
 		/* In the short run the last time, when those that are led are at it. */
-		for (j = i + 1; !full && j < point_count[side]; j++)
-			skip += !strcmp(points[side][j], points[side][i]);
-		snprintf(point, sizeof(point), "%s:%zu", points[side][i], skip);
+		for (j = i + 1; !full && j < pair_points[side].count; j++)
+			skip += !strcmp(pair_points[side].names[j], pair_points[side].names[i]);
+		snprintf(point, sizeof(point), "%s:%zu", pair_points[side].names[i], skip);
 		points_tried++;
 		if (full || points_tried % 2)
 			run(side, point, true);
