@@ -47,6 +47,16 @@ bool lun_connect(struct lun *lun, struct lun_identity *ret_identity, char *reaso
 	return lun->ops->connect(lun, ret_identity, reason);
 }
 
+bool lun_hold(struct lun *lun, bool force, char *reason)
+{
+	return lun->ops->hold == NULL || lun->ops->hold(lun, force, reason);
+}
+
+bool lun_is_emulated(const struct lun *lun)
+{
+	return lun->ops->hold != NULL;
+}
+
 bool lun_is_connected(struct lun *lun)
 {
 	return lun->ops->is_connected(lun);

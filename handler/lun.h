@@ -67,6 +67,7 @@ struct lun_identity {
 	uint64_t blocks;	     /* 0: the LUN did not tell, being reserved */
 	uint32_t block_len_bytes;
 	uint32_t max_transfer_bytes; /* what one command can carry; 0: no limit known */
+	bool emulated; /* prmig decides on the LUN's reservations: never beside a nexus where the LUN does */
 	/* Two nexuses never share one. None known: device stands for it. */
 	uint8_t path_count;
 	struct lun_path paths[LUN_PATHS_MAX];
@@ -95,6 +96,8 @@ struct lun_ops {
 	void (*spread)(struct lun *lun, uint64_t key, enum lun_spread spread);
 	void (*seek)(struct lun *lun, uint64_t key);
 	unsigned int (*nexus_changes)(struct lun *lun);
+	/* NULL where the LUN decides on reservations itself. */
+	bool (*hold)(struct lun *lun, bool force, char *reason);
 	void (*destroy)(struct lun *lun);
 };
 
@@ -121,6 +124,14 @@ struct lun *lun_new(const struct cfgstring *cfg, char *reason);
  * stays so.
  */
 bool lun_connect(struct lun *lun, struct lun_identity *ret_identity, char *reason);
+
+/*
+ * After connect, before anything of an active nexus goes to the LUN: where prmig decides on the LUN's reservations, it takes it for
+ * this host (force: from whichever host has it). False: another host has it, and reason names that one; or it cannot be told. Blocks.
+ */
+bool lun_hold(struct lun *lun, bool force, char *reason);
+/* Whether prmig decides on the LUN's reservations. */
+bool lun_is_emulated(const struct lun *lun);
 
 /* False: never connected, or the device has gone since, and every command is answered NOT READY until
  * lun_connect succeeds; or the nexus was lost and made again, and what is registered is to be looked

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which physical I_T nexuses are taken. Two backstores that reach one LUN by the same ports are one
+ * Which physical I_T nexuses are taken, and who decides on the reservations of a LUN. Two backstores that reach one LUN by the same ports are one
  * registrant to it: what the guest of one registers and reserves would be the other's. Whoever
  * connects first has the nexus until it is closed, or has lost its LUN.
  */
@@ -22,7 +22,10 @@ static bool same_path(const struct lun_path *a, const struct lun_path *b)
 /* Where no ports are known the device stands for them: other names of it are not seen to be the same. */
 static void claim_make(const struct lun_identity *identity, struct nexus_claim *ret_claim)
 {
-	struct nexus_claim claim = {.path_count = identity->path_count};
+	struct nexus_claim claim = {
+		.path_count = identity->path_count,
+		.emulated = identity->emulated,
+	};
 
 	memcpy(claim.designator, identity->designator, sizeof(claim.designator));
 	memcpy(claim.paths, identity->paths, sizeof(claim.paths));
@@ -31,6 +34,12 @@ static void claim_make(const struct lun_identity *identity, struct nexus_claim *
 		snprintf(claim.paths[0].initiator_port, LUN_PORT_MAX, "%.255s", identity->device);
 	}
 	*ret_claim = claim;
+}
+
+/* Who decides on the LUN's reservations is one for all of its nexuses. */
+static bool is_mixed(const struct nexus_claim *a, const struct nexus_claim *b)
+{
+	return a->emulated != b->emulated && strcmp(a->designator, b->designator) == 0;
 }
 
 static const struct lun_path *find_shared(const struct nexus_claim *a, const struct nexus_claim *b)
@@ -83,21 +92,36 @@ static void say_shared(const struct nexus *other, const struct nexus_claim *clai
 		 other->config.name, claim->designator, path->initiator_port, to);
 }
 
+static void say_mixed(const struct nexus *other, const struct nexus_claim *claim, char *reason)
+{
+	snprintf(
+		reason, LUN_REASON_MAX,
+		"nexus '%s' is on LUN %.120s with reservations %s: two registries of one LUN would "
+		"not know of each other; give all nexuses of the LUN pr=emulate, or none",
+		other->config.name, claim->designator,
+		other->claim.emulated ? "that prmig emulates, and this one has none"
+				      : "of the LUN itself, and this one has pr=emulate");
+}
+
 bool nexus_claim(struct nexus *nexus, const struct lun_identity *identity, char *reason)
 {
 	const struct lun_path *shared = NULL;
 	struct nexus_claim claim;
 	struct nexus *other;
+	bool mixed = false;
 
 	claim_make(identity, &claim);
 	pthread_mutex_lock(&claims_lock);
 	unclaim_locked(nexus);
 	for (other = claims; other != NULL; other = other->next_claim) {
+		mixed = is_mixed(&other->claim, &claim);
 		shared = find_shared(&other->claim, &claim);
-		if (shared != NULL)
+		if (mixed || shared != NULL)
 			break;
 	}
-	if (shared != NULL) {
+	if (mixed) {
+		say_mixed(other, &claim, reason);
+	} else if (shared != NULL) {
 		say_shared(other, &claim, shared, reason);
 		pass_unit_attentions(other, identity);
 	} else {
@@ -106,7 +130,7 @@ bool nexus_claim(struct nexus *nexus, const struct lun_identity *identity, char 
 		claims = nexus;
 	}
 	pthread_mutex_unlock(&claims_lock);
-	return shared == NULL;
+	return !mixed && shared == NULL;
 }
 
 void nexus_unclaim(struct nexus *nexus)

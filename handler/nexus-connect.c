@@ -41,7 +41,7 @@ static void forget_other_lun(struct nexus *nexus, const char *designator)
 		    "the old state is "
 		    "set aside, and this is taken for a new nexus",
 		    nexus->config.name, nexus->record.lun, designator);
-	store_set_aside(nexus->config.name);
+	store_set_aside(STORE_NEXUS, nexus->config.name);
 	nexus->record = (struct record){.state = nexus->config.cfg.incoming ? NEXUS_INCOMING
 									    : NEXUS_ACTIVE};
 	nexus->known = false;
@@ -114,6 +114,10 @@ static bool bring_up(struct nexus *nexus)
 			return false;
 		}
 		forget_other_lun(nexus, identity.designator);
+	}
+	if (nexus->record.state == NEXUS_ACTIVE && !lun_hold(nexus->lun, false, reason)) {
+		set_failure(nexus, reason);
+		return false;
 	}
 	pthread_mutex_lock(&nexus->lock);
 	nexus->identity = identity;

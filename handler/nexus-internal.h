@@ -42,6 +42,7 @@ struct nexus_held {
 /* The physical I_T nexuses that a nexus has taken. */
 struct nexus_claim {
 	char designator[SCSI_DESIGNATOR_MAX];
+	bool emulated;
 	size_t path_count;
 	struct lun_path paths[LUN_PATHS_MAX];
 };

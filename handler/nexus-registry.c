@@ -66,6 +66,7 @@ void nexus_publish(struct nexus *nexus)
 			 record->transport_ids[0]);
 	info.paths[0].relative_target_port = record->relative_target_port;
 	info.paths[0].registered = record->key != 0 || record->in_registered;
+	info.emulated = lun_is_emulated(nexus->lun);
 	pthread_mutex_lock(&nexus->lock);
 	snprintf(info.device, sizeof(info.device), "%s",
 		 nexus->identity.device[0] != '\0' ? nexus->identity.device

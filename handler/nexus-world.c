@@ -67,8 +67,9 @@ static bool op_save(void *user)
 	pthread_mutex_lock(&nexus->lock);
 	queue = nexus->unit_attentions;
 	pthread_mutex_unlock(&nexus->lock);
-	result = record_format(&nexus->record, &queue, text) ? store_write(nexus->config.name, text)
-							     : -EMSGSIZE;
+	result = record_format(&nexus->record, &queue, text)
+			 ? store_write(STORE_NEXUS, nexus->config.name, text)
+			 : -EMSGSIZE;
 	nexus_publish(nexus);
 	if (result == 0)
 		return true;

@@ -18,7 +18,7 @@ static bool read_state(const char *name, struct record *ret_record,
 		       struct unit_attentions *ret_queue, char *reason)
 {
 	char text[RECORD_TEXT_MAX];
-	int result = store_read(name, text, sizeof(text));
+	int result = store_read(STORE_NEXUS, name, text, sizeof(text));
 
 	reason[0] = '\0';
 	if (result == -ENOENT)
@@ -60,7 +60,7 @@ void nexus_for_each_known(void (*visit)(void *user, const char *name, const char
 {
 	struct known_visit known = {.visit = visit, .user = user};
 
-	store_for_each(visit_known, &known);
+	store_for_each(STORE_NEXUS, visit_known, &known);
 }
 
 static void load(struct nexus *nexus)
@@ -76,7 +76,7 @@ static void load(struct nexus *nexus)
 			  "starts with nothing "
 			  "remembered",
 			  name, name, reason);
-		store_set_aside(name);
+		store_set_aside(STORE_NEXUS, name);
 	}
 	nexus->record.state = nexus->config.cfg.incoming ? NEXUS_INCOMING : NEXUS_ACTIVE;
 }

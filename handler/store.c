@@ -13,9 +13,12 @@
 
 #include "paths.h"
 
-#define STORE_DIR PATHS_STATE_DIR "/nexus"
+static const char *const directories[] = {
+	[STORE_NEXUS] = PATHS_STATE_DIR "/nexus",
+	[STORE_LUN] = PATHS_STATE_DIR "/lun",
+};
 
-static int open_dir(bool create)
+static int open_dir(enum store_kind kind, bool create)
 {
 	char path[PATH_MAX];
 	int len, fd;
@@ -28,7 +31,7 @@ static int open_dir(bool create)
 		if (mkdir(path, 0700) != 0 && errno != EEXIST)
 			return -errno;
 	}
-	len = paths_format(path, sizeof(path), "%s", STORE_DIR);
+	len = paths_format(path, sizeof(path), "%s", directories[kind]);
 	if (len < 0)
 		return len;
 	if (create && mkdir(path, 0700) != 0 && errno != EEXIST)
@@ -52,14 +55,14 @@ static int write_all(int fd, const char *text, size_t len)
 	return fsync(fd) != 0 ? -errno : 0;
 }
 
-int store_write(const char *name, const char *text)
+int store_write(enum store_kind kind, const char *name, const char *text)
 {
 	char temporary[NAME_MAX];
 	int dir, fd, result;
 
 	if (snprintf(temporary, sizeof(temporary), ".%s.new", name) >= (int)sizeof(temporary))
 		return -ENAMETOOLONG;
-	dir = open_dir(true);
+	dir = open_dir(kind, true);
 	if (dir < 0)
 		return dir;
 	fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -80,12 +83,12 @@ close_dir:
 	return result;
 }
 
-int store_read(const char *name, char *text, size_t size)
+int store_read(enum store_kind kind, const char *name, char *text, size_t size)
 {
 	size_t len = 0;
 	int dir, fd, result = 0;
 
-	dir = open_dir(false);
+	dir = open_dir(kind, false);
 	if (dir < 0)
 		return dir;
 	fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
@@ -116,14 +119,14 @@ close_dir:
 	return result;
 }
 
-int store_set_aside(const char *name)
+int store_set_aside(enum store_kind kind, const char *name)
 {
 	char aside[NAME_MAX];
 	int dir, result = 0;
 
 	if (snprintf(aside, sizeof(aside), "%s,damaged", name) >= (int)sizeof(aside))
 		return -ENAMETOOLONG;
-	dir = open_dir(false);
+	dir = open_dir(kind, false);
 	if (dir < 0)
 		return dir;
 	if (renameat(dir, name, dir, aside) != 0 || fsync(dir) != 0)
@@ -132,9 +135,21 @@ int store_set_aside(const char *name)
 	return result;
 }
 
-int store_for_each(void (*visit)(void *user, const char *name), void *user)
+int store_remove(enum store_kind kind, const char *name)
 {
-	int dir = open_dir(false);
+	int dir = open_dir(kind, false), result = 0;
+
+	if (dir < 0)
+		return dir;
+	if (unlinkat(dir, name, 0) != 0 || fsync(dir) != 0)
+		result = -errno;
+	close(dir);
+	return result;
+}
+
+int store_for_each(enum store_kind kind, void (*visit)(void *user, const char *name), void *user)
+{
+	int dir = open_dir(kind, false);
 	struct dirent *entry;
 	DIR *stream;
 
