@@ -78,6 +78,7 @@ struct lun_identity {
 };
 
 struct lun;
+struct lun_move_ops; /* lun-move.h */
 
 /* On which paths a key stands. */
 enum lun_spread {
@@ -98,6 +99,7 @@ struct lun_ops {
 	unsigned int (*nexus_changes)(struct lun *lun);
 	/* NULL where the LUN decides on reservations itself. */
 	bool (*hold)(struct lun *lun, bool force, char *reason);
+	const struct lun_move_ops *move; /* NULL: the nexus does not move whole */
 	void (*destroy)(struct lun *lun);
 };
 

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lun-move.h"
+
+#include <stdio.h>
+
+bool lun_moves(struct lun *lun)
+{
+	return lun->ops->move != NULL && lun->ops->move->offered(lun);
+}
+
+bool lun_ticket_fits(struct lun *lun, const char *ticket, char *reason)
+{
+	if (lun_moves(lun))
+		return lun->ops->move->fits(lun, ticket, reason);
+	snprintf(
+		reason, LUN_REASON_MAX,
+		"the nexus leaves its other host whole, and this one's %s LUN cannot take it as it "
+		"is set up: give both hosts the same kind of LUN, with the same definition",
+		lun->ops->name);
+	return false;
+}
+
+void lun_stay_away(struct lun *lun, const char *id)
+{
+	if (lun_moves(lun))
+		lun->ops->move->stay_away(lun, id);
+}
+
+static enum lun_move cannot_move(const struct lun *lun, char *reason)
+{
+	snprintf(reason, LUN_REASON_MAX, "a nexus on this %s LUN does not move whole",
+		 lun->ops->name);
+	return LUN_MOVE_REFUSED;
+}
+
+enum lun_move lun_leave(struct lun *lun, const char *id, char *ret_ticket, char *reason)
+{
+	return lun_moves(lun) ? lun->ops->move->leave(lun, id, ret_ticket, reason)
+			      : cannot_move(lun, reason);
+}
+
+enum lun_move lun_arrive(struct lun *lun, const char *id, const char *ticket, bool force,
+			 char *reason)
+{
+	return lun_moves(lun) ? lun->ops->move->arrive(lun, id, ticket, force, reason)
+			      : cannot_move(lun, reason);
+}
+
+enum lun_move lun_come_back(struct lun *lun, const char *id, bool force, char *reason)
+{
+	return lun_moves(lun) ? lun->ops->move->come_back(lun, id, force, reason)
+			      : cannot_move(lun, reason);
+}
+
+enum lun_move lun_hand_back(struct lun *lun, const char *id, bool force, char *reason)
+{
+	return lun_moves(lun) ? lun->ops->move->hand_back(lun, id, force, reason)
+			      : cannot_move(lun, reason);
+}
+
+enum lun_move lun_left(struct lun *lun, const char *id, bool force, char *reason)
+{
+	return lun_moves(lun) ? lun->ops->move->left(lun, id, force, reason)
+			      : cannot_move(lun, reason);
+}
