@@ -39,10 +39,9 @@ enum lun_move lun_leave(struct lun *lun, const char *id, char *ret_ticket, char 
 			      : cannot_move(lun, reason);
 }
 
-enum lun_move lun_arrive(struct lun *lun, const char *id, const char *ticket, bool force,
-			 char *reason)
+enum lun_move lun_arrive(struct lun *lun, const char *id, const char *ticket, char *reason)
 {
-	return lun_moves(lun) ? lun->ops->move->arrive(lun, id, ticket, force, reason)
+	return lun_moves(lun) ? lun->ops->move->arrive(lun, id, ticket, reason)
 			      : cannot_move(lun, reason);
 }
 
@@ -62,4 +61,10 @@ enum lun_move lun_left(struct lun *lun, const char *id, bool force, char *reason
 {
 	return lun_moves(lun) ? lun->ops->move->left(lun, id, force, reason)
 			      : cannot_move(lun, reason);
+}
+
+void lun_tidy(struct lun *lun, const char *id)
+{
+	if (lun_moves(lun) && lun->ops->move->tidy != NULL)
+		lun->ops->move->tidy(lun, id);
 }

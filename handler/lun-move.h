@@ -21,16 +21,7 @@
 #include <stdbool.h>
 
 #include "lun.h"
-
-/* Printable ASCII, with its NUL; percent-encoded in the line where it is not of letters, digits and "-._~". */
-#define LUN_TICKET_MAX 3072
-
-enum lun_move {
-	LUN_MOVE_DONE,
-	LUN_MOVE_REFUSED, /* nothing has changed, for certain */
-	LUN_MOVE_TAKEN, /* the same, because another host has the nexus, or what was asked for is a ticket no more */
-	LUN_MOVE_UNKNOWN, /* no answer: asked again, before anything else is done with the nexus */
-};
+#include "move.h"
 
 struct lun_move_ops {
 	/* Whether this LUN's nexus moves whole, as it is set up. Known without I/O, before the first connect too. */
@@ -47,9 +38,8 @@ struct lun_move_ops {
 	 * (TAKEN). After DONE no older ticket can arrive. REFUSED from here: the nexus is here and goes on. ret_ticket: LUN_TICKET_MAX bytes.
 	 */
 	enum lun_move (*leave)(struct lun *lun, const char *id, char *ret_ticket, char *reason);
-	/* Import. TAKEN: the source has made a newer ticket or come back, or another host has used this one. force: where whoever has the nexus is dead. */
-	enum lun_move (*arrive)(struct lun *lun, const char *id, const char *ticket, bool force,
-				char *reason);
+	/* Import. TAKEN: the source has made a newer ticket or come back, or another host has used this one. Nothing forces it. */
+	enum lun_move (*arrive)(struct lun *lun, const char *id, const char *ticket, char *reason);
 	/*
 	 * Abort at the source; TAKEN where it has arrived elsewhere. With id "": an incoming nexus without a hand-over is to be used here. force: takes
 	 * it from a host that is known dead.
@@ -57,8 +47,13 @@ struct lun_move_ops {
 	enum lun_move (*come_back)(struct lun *lun, const char *id, bool force, char *reason);
 	/* Abort at the destination, whose gate is closed: away again, and the ticket is good again. DONE too where it never arrived here. */
 	enum lun_move (*hand_back)(struct lun *lun, const char *id, bool force, char *reason);
-	/* Release: what is left of it here goes. REFUSED: it has not arrived elsewhere (force: it is known to have). */
+	/* Release: it has gone for good. REFUSED: it has not arrived elsewhere, or nothing tells (force: it is known to have). */
 	enum lun_move (*left)(struct lun *lun, const char *id, bool force, char *reason);
+	/*
+	 * The outcome of come_back (the nexus is here) or of left (it is away) is on disk: what stood for that alone goes, as
+	 * far as it can be done now. May be NULL.
+	 */
+	void (*tidy)(struct lun *lun, const char *id);
 };
 
 /* The wrappers: what a backend without them answers is false, or REFUSED. */
@@ -66,10 +61,10 @@ bool lun_moves(struct lun *lun);
 bool lun_ticket_fits(struct lun *lun, const char *ticket, char *reason);
 void lun_stay_away(struct lun *lun, const char *id);
 enum lun_move lun_leave(struct lun *lun, const char *id, char *ret_ticket, char *reason);
-enum lun_move lun_arrive(struct lun *lun, const char *id, const char *ticket, bool force,
-			 char *reason);
+enum lun_move lun_arrive(struct lun *lun, const char *id, const char *ticket, char *reason);
 enum lun_move lun_come_back(struct lun *lun, const char *id, bool force, char *reason);
 enum lun_move lun_hand_back(struct lun *lun, const char *id, bool force, char *reason);
 enum lun_move lun_left(struct lun *lun, const char *id, bool force, char *reason);
+void lun_tidy(struct lun *lun, const char *id);
 
 #endif
