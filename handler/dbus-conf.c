@@ -123,15 +123,21 @@ static void read_group(struct dbus_conf *conf, GKeyFile *file, const char *secti
 	group->group = g_strstrip(g_strdup(section + strlen("group ")));
 	for (char **key = keys; key && *key; key++) {
 		g_autoptr(GError) error = NULL;
+		char **value = NULL;
 
 		if (strcmp(*key, "vmstate-bus") == 0)
-			group->vmstate_bus = get_value(file, section, *key, &error);
+			value = &group->vmstate_bus;
 		else if (strcmp(*key, "vmstate-id") == 0)
-			group->vmstate_id = get_value(file, section, *key, &error);
-		else
+			value = &group->vmstate_id;
+		if (value) {
+			/* A key that stands there twice comes twice, each time with the last value. */
+			g_free(*value);
+			*value = get_value(file, section, *key, &error);
+		} else {
 			log_error(CONF_FILE
 				  ": [%s] knows no key '%s'; it knows vmstate-bus and vmstate-id",
 				  section, *key);
+		}
 		if (error && !reason)
 			reason = g_strdup_printf(": %s cannot be read (%s)", *key, error->message);
 	}

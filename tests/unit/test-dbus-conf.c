@@ -98,6 +98,10 @@ static const struct {
 	 "5 [vm1] unix:abstract=vm1,guid=0123 'prmig'"},
 	{"[group vm1]\nvmstate-bus=tcp:host=127.0.0.1,port=4000\nvmstate-id=prmig\n",
 	 "5 [vm1] tcp:host=127.0.0.1,port=4000 'prmig'"},
+	/* GLib's rule for a key that stands there twice. */
+	{"[group vm1]\nvmstate-bus=unix:path=/run/vm2/bus\nvmstate-id=old\nvmstate-bus=" BUS
+	 "\nvmstate-id=prmig\n",
+	 "5 [vm1] " BUS " 'prmig'"},
 };
 
 static void counts(void)
