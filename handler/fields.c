@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fields.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,8 +214,9 @@ bool fields_get_number(const char *text, char separator, const char *key, uint64
 	if (!fields_get_text(text, separator, key, digits, sizeof(digits)) ||
 	    hex_digit(digits[0]) < 0 || hex_digit(digits[0]) > 9)
 		return false;
+	errno = 0;
 	value = strtoull(digits, &end, digits[1] == 'x' ? 16 : 10);
-	if (*end != '\0' || value > max)
+	if (*end != '\0' || errno != 0 || value > max)
 		return false;
 	*ret = value;
 	return true;
