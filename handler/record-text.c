@@ -126,7 +126,8 @@ void record_text_get_transport_ids(const char *text, char separator,
 		char key[32];
 
 		snprintf(key, sizeof(key), "nexus%zu", i);
-		if (!fields_get_text(text, separator, key, ids[i], PR_TRANSPORT_ID_TEXT_MAX))
+		if (!fields_get_text(text, separator, key, ids[i], PR_TRANSPORT_ID_TEXT_MAX) ||
+		    ids[i][0] == '\0')
 			break;
 	}
 }

@@ -206,6 +206,22 @@ static void unit_attentions_queue(void)
 	CHECK_INT(queue.count, RECORD_UNIT_ATTENTIONS - 2);
 }
 
+/* There is none behind one that is empty: written again, the line would not have it. */
+static void empty_transport_id(void)
+{
+	static const char bytes[] = "prmig=1.0,id=0123456789abcdef0123456789abcdef,row=1,key=0x0,"
+				    "type=0,fenced=0,ptpl=0,moved=0,generation=0,count=0,"
+				    "siblings=0,led=0,time=0,lun=naa.6001405,source=vm1,ua=,"
+				    "nexus0=,nexus1=sas:5001405";
+	struct state_line line;
+	char text[NEXUS_STATE_LINE_MAX], reason[NEXUS_MESSAGE_MAX] = "";
+
+	snprintf(text, sizeof(text), "%s,crc=%08x", bytes, fields_crc32(bytes, strlen(bytes)));
+	CHECK(state_line_parse(text, &line, reason));
+	CHECK_STR(reason, "");
+	CHECK_STR(line.transport_ids[1], "");
+}
+
 static void own_transport_id_stays_first(void)
 {
 	struct record record = {0};
@@ -256,6 +272,7 @@ int main(void)
 	CHECK_RUN(contradictions_are_refused);
 	CHECK_RUN(long_transport_ids);
 	CHECK_RUN(unit_attentions_queue);
+	CHECK_RUN(empty_transport_id);
 	CHECK_RUN(own_transport_id_stays_first);
 	CHECK_RUN(line_garbage);
 	return check_summary();
