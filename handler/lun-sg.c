@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sg backend's threads and connection. SG_IO is synchronous, so each command in flight has a
- * thread; the threads of a LUN are made once, and a command that finds none free waits its turn.
+ * The sg backend's connection. SG_IO is synchronous, so each command in flight has a thread.
  */
 #include "lun-sg.h"
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define WORKER_COUNT 32
-#define WORKER_STACK_BYTES ((size_t)256 * 1024)
+#include "lun-pool.h"
 
 /* An open device. Reconnecting makes a new one; the old one is closed by its last user. */
 struct sg_handle {
@@ -28,16 +25,12 @@ struct lun_sg {
 	struct lun lun; /* first */
 	char path[CFGSTRING_MAX + 1];
 
-	pthread_mutex_t lock; /* of all below; a leaf, never held over I/O or done() */
-	pthread_cond_t queued;
-	struct lun_io *first, *last;
+	pthread_mutex_t lock;	  /* of all below but the pool; a leaf, never held over I/O */
 	struct sg_handle *handle; /* NULL: not connected */
 	bool gone;		  /* the device behind handle went away */
-	bool stopping;
 	char designator[SCSI_DESIGNATOR_MAX]; /* of the first connect; empty: none yet */
 
-	pthread_t workers[WORKER_COUNT];
-	unsigned int worker_count;
+	struct lun_pool pool;
 };
 
 static struct lun_sg *to_sg(struct lun *lun)
@@ -58,76 +51,37 @@ static void handle_free(struct sg_handle *handle)
 	free(handle);
 }
 
-static struct lun_io *queue_pop_locked(struct lun_sg *sg)
-{
-	struct lun_io *io = sg->first;
-
-	sg->first = io->next;
-	if (sg->first == NULL)
-		sg->last = NULL;
-	return io;
-}
-
-static void *worker_run(void *user)
+static void serve(void *user, unsigned int worker, struct lun_io *io)
 {
 	struct lun_sg *sg = user;
+	struct sg_handle *handle;
+	bool gone = false, unused;
 
+	(void)worker;
 	pthread_mutex_lock(&sg->lock);
-	for (;;) {
-		struct sg_handle *handle;
-		struct lun_io *io;
-		bool gone = false;
-
-		while (sg->first == NULL && !sg->stopping)
-			pthread_cond_wait(&sg->queued, &sg->lock);
-		if (sg->first == NULL)
-			break;
-		io = queue_pop_locked(sg);
-		handle = sg->gone ? NULL : sg->handle;
-		if (handle != NULL)
-			handle->users++;
-		pthread_mutex_unlock(&sg->lock);
-
-		if (handle != NULL) {
-			lun_sg_execute(handle->fd, handle->char_device, handle->max_transfer_bytes,
-				       io, &gone);
-		} else {
-			lun_result_not_ready(&io->result);
-			io->result.residual_bytes = io->data_len;
-		}
-		if (gone) {
-			/* Before the answer is out: who reads it may ask lun_is_connected. */
-			pthread_mutex_lock(&sg->lock);
-			if (handle == sg->handle)
-				sg->gone = true;
-			pthread_mutex_unlock(&sg->lock);
-		}
-		io->done(io); /* the caller's again from here */
-
-		pthread_mutex_lock(&sg->lock);
-		if (handle_unref_locked(handle)) {
-			pthread_mutex_unlock(&sg->lock);
-			handle_free(handle);
-			pthread_mutex_lock(&sg->lock);
-		}
-	}
+	handle = sg->gone ? NULL : sg->handle;
+	if (handle != NULL)
+		handle->users++;
 	pthread_mutex_unlock(&sg->lock);
-	return NULL;
+	if (handle == NULL) {
+		lun_result_not_ready(&io->result);
+		io->result.residual_bytes = io->data_len;
+		return;
+	}
+	lun_sg_execute(handle->fd, handle->char_device, handle->max_transfer_bytes, io, &gone);
+	/* Before the answer is out: who reads it may ask lun_is_connected. */
+	pthread_mutex_lock(&sg->lock);
+	if (gone && handle == sg->handle)
+		sg->gone = true;
+	unused = handle_unref_locked(handle);
+	pthread_mutex_unlock(&sg->lock);
+	if (unused)
+		handle_free(handle);
 }
 
 static void sg_submit(struct lun *lun, struct lun_io *io)
 {
-	struct lun_sg *sg = to_sg(lun);
-
-	io->next = NULL;
-	pthread_mutex_lock(&sg->lock);
-	if (sg->last != NULL)
-		sg->last->next = io;
-	else
-		sg->first = io;
-	sg->last = io;
-	pthread_cond_signal(&sg->queued);
-	pthread_mutex_unlock(&sg->lock);
+	lun_pool_submit(&to_sg(lun)->pool, io);
 }
 
 static bool sg_is_connected(struct lun *lun)
@@ -199,15 +153,9 @@ static void sg_destroy(struct lun *lun)
 {
 	struct lun_sg *sg = to_sg(lun);
 
-	pthread_mutex_lock(&sg->lock);
-	sg->stopping = true;
-	pthread_cond_broadcast(&sg->queued);
-	pthread_mutex_unlock(&sg->lock);
-	for (unsigned int i = 0; i < sg->worker_count; i++)
-		pthread_join(sg->workers[i], NULL);
+	lun_pool_stop(&sg->pool);
 	if (handle_unref_locked(sg->handle))
 		handle_free(sg->handle);
-	pthread_cond_destroy(&sg->queued);
 	pthread_mutex_destroy(&sg->lock);
 	free(sg);
 }
@@ -219,35 +167,6 @@ static const struct lun_ops sg_ops = {
 	.submit = sg_submit,
 	.destroy = sg_destroy,
 };
-
-/* Threads that take no signal: the daemon's are its own affair, and one that interrupted an SG_IO
- * on an sg node would leave the command running behind its answer. */
-static int workers_start(struct lun_sg *sg)
-{
-	sigset_t all, old;
-	pthread_attr_t attr;
-	int error;
-
-	error = pthread_attr_init(&attr);
-	if (error != 0)
-		return error;
-	pthread_attr_setstacksize(&attr, WORKER_STACK_BYTES);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	while (sg->worker_count < WORKER_COUNT) {
-		char name[16];
-
-		error = pthread_create(&sg->workers[sg->worker_count], &attr, worker_run, sg);
-		if (error != 0)
-			break;
-		snprintf(name, sizeof(name), "prmig-sg-%u", sg->worker_count);
-		pthread_setname_np(sg->workers[sg->worker_count], name);
-		sg->worker_count++;
-	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
-	return error;
-}
 
 struct lun *lun_sg_new(const struct cfgstring *cfg, char *reason)
 {
@@ -261,12 +180,12 @@ struct lun *lun_sg_new(const struct cfgstring *cfg, char *reason)
 	sg->lun.ops = &sg_ops;
 	memcpy(sg->path, cfg->lun, sizeof(sg->path));
 	pthread_mutex_init(&sg->lock, NULL);
-	pthread_cond_init(&sg->queued, NULL);
-	error = workers_start(sg);
+	error = lun_pool_start(&sg->pool, "prmig-sg", serve, sg);
 	if (error != 0) {
 		snprintf(reason, LUN_REASON_MAX, "%s: cannot start %d threads: %s", cfg->lun,
-			 WORKER_COUNT, strerror(error));
-		sg_destroy(&sg->lun);
+			 LUN_POOL_WORKERS, strerror(error));
+		pthread_mutex_destroy(&sg->lock);
+		free(sg);
 		return NULL;
 	}
 	return &sg->lun;
