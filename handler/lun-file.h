@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The file backend: a regular file that is a disk. It has no reservations of its own: a nexus reaches it
+ * only behind emulated ones.
+ *
+ * Data goes to the file with O_DIRECT where its file system takes blocks of 512 bytes that way, so that what this host
+ * has read is never older than what another one wrote; else by the page cache. All nexuses that have the
+ * same file open share one open file; COMPARE AND WRITE is alone among their writes.
+ * Who the LUN is stands in the file beside (lun-file-beside.h), which is made when there is none.
+ */
+#ifndef PRMIG_LUN_FILE_H
+#define PRMIG_LUN_FILE_H
+
+#include "lun.h"
+
+/* The path is a regular file's, or nothing is there and it is no name of a device. */
+bool lun_file_is(const char *path);
+/* lun_check and lun_new for such a path. */
+bool lun_file_check(const struct cfgstring *cfg, bool *ret_missing, char *reason);
+struct lun *lun_file_new(const struct cfgstring *cfg, char *reason);
+
+#endif
