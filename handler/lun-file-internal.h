@@ -80,7 +80,26 @@ int file_medium_zero(const struct file_disk *disk, uint64_t offset, uint64_t len
 bool file_medium_mapped(const struct file_disk *disk, uint64_t offset, uint64_t end,
 			uint64_t *ret_end);
 
-/* ---- one command (lun-file-serve.c) ---- */
+/* ---- one command (lun-file-serve.c, lun-file-act.c) ---- */
+
+struct file_serving {
+	struct file_disk *disk;
+	struct lun_io *io;
+	struct disk_command command;
+	uint32_t block_len;
+	uint64_t offset; /* of the command's blocks on the medium, in bytes */
+	uint64_t len;
+	uint64_t data_out_len; /* what the command needs of it */
+	uint32_t transferred;
+	uint8_t *scratch;
+	bool gone;
+	bool busy;
+};
+
+/* What an errno is to an initiator. */
+void file_fail(struct file_serving *serving, int error, bool writing);
+/* Does what the command says. disk: as it was at its beginning. */
+void file_act(struct file_serving *serving, const struct disk *disk);
 
 /* *seen: how many changes of size this nexus has been told. *ret_gone: the file cannot be reached any more. */
 void file_serve(struct file_disk *disk, unsigned int *seen, struct lun_io *io, uint8_t *scratch,
