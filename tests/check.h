@@ -23,9 +23,10 @@
 
 #define CHECK_EXIT_SKIPPED 77 /* exit status: this executable could not be run here at all */
 
-static unsigned int check_failures; /* in the test that runs */
-static unsigned int check_passed, check_failed, check_skipped;
-static const char *check_note = "";
+/* Weak: the files of one executable share them. */
+__attribute__((weak)) unsigned int check_failures; /* in the test that runs */
+__attribute__((weak)) unsigned int check_passed, check_failed, check_skipped;
+__attribute__((weak)) const char *check_note = "";
 
 __attribute__((format(printf, 3, 4))) static inline bool check_report(const char *file, int line,
 								      const char *format, ...)
