@@ -107,7 +107,7 @@ static bool get_nexus(char *entry, struct pr_engine_nexus *ret_nexus)
 	    (count == 4 &&
 	     (!get_digits(parts[3], 10, PORT_DIGITS_MAX, UINT16_MAX, &port) || port <= 1)))
 		return false;
-	snprintf(nexus.name, sizeof(nexus.name), "%s", parts[0]);
+	memcpy(nexus.name, parts[0], strlen(parts[0]) + 1); /* which is valid, so it fits */
 	nexus.key = key;
 	nexus.relative_target_port = (uint16_t)port;
 	if (!is_written(&nexus))
