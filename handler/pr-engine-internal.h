@@ -12,7 +12,7 @@ struct pr_engine_command {
 	unsigned int nexus; /* the sender */
 	struct pr_out out;
 	const uint8_t *list;
-	uint32_t list_len;
+	size_t list_len;
 };
 
 static inline struct pr_engine_answer pr_engine_good(void)

@@ -10,7 +10,6 @@
 
 #define ISCSI_PORT_NAME 0x45
 #define ISCSI_HEADER_LEN 4
-#define ISCSI_ADDITIONAL_LEN_MIN 20
 
 const struct pr_engine_answer pr_engine_not_stored = {
 	.status = SCSI_CHECK_CONDITION,
@@ -168,8 +167,6 @@ size_t pr_engine_transport_id(const struct pr_engine_nexus *nexus, uint8_t *ret)
 				      nexus->name, PR_ENGINE_PORT_SUFFIX);
 	size_t additional_len = (len + 1 + 3) / 4 * 4; /* the NUL, and up to a multiple of 4 */
 
-	if (additional_len < ISCSI_ADDITIONAL_LEN_MIN)
-		additional_len = ISCSI_ADDITIONAL_LEN_MIN;
 	memset(ret, 0, ISCSI_HEADER_LEN + additional_len);
 	ret[0] = ISCSI_PORT_NAME;
 	be_put16(ret + 2, (uint16_t)additional_len);

@@ -77,7 +77,7 @@ struct pr_engine {
 	bool ptpl_c;	/* APTPL can be kept: the caller has stable storage */
 	bool aptpl;	/* PTPL_A */
 	uint8_t type;	/* of the reservation; PR_TYPE_NONE: none */
-	uint8_t holder; /* slot; of types 7 and 8 not used: 0 */
+	uint8_t holder; /* slot; 0 where not one nexus holds it */
 	uint32_t generation;
 	struct pr_engine_nexus nexuses[PR_ENGINE_NEXUSES];
 };

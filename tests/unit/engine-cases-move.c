@@ -45,7 +45,7 @@ static uint32_t move_raw(struct engine_world *w, const uint8_t *id, uint32_t id_
 		.transport_id = id,
 		.transport_id_len = id_len,
 	};
-	uint8_t cdb[PR_CDB_LEN], list[PR_OUT_LIST_LEN + PR_TRANSPORT_ID_MAX] = {0}, *copy;
+	uint8_t cdb[PR_CDB_LEN], list[PR_OUT_LIST_MAX + 4] = {0}, *copy;
 	uint32_t end;
 
 	pr_move_build(&move, cdb, list);
@@ -104,12 +104,15 @@ static void case_71_bad_lists(void)
 	id_of_b(id);
 	id[4 + strlen("iqn.2026-11.org.prmig:vm-")] = 'z';
 	CHECK_INT(move_raw(w, id, len, len, 24 + len), INVALID_FIELD_IN_LIST);
+	/* More than is taken. */
+	id_of_b(id);
+	CHECK_INT(move_raw(w, id, len, len, PR_OUT_LIST_MAX + 4), LENGTH_ERROR);
 	STATE("A:a P:p 5/A");
 	MOVED(0);
 	/* In upper case it is the same port; what follows the TransportID is not looked at. */
 	id_of_b(id);
 	memcpy(id + 4, "IQN", 3);
-	CHECK_INT(move_raw(w, id, len, len, 24 + len + 4), GOOD);
+	CHECK_INT(move_raw(w, id, len, len, PR_OUT_LIST_MAX), GOOD);
 	STATE("A:a B:b P:p 5/B");
 }
 

@@ -126,6 +126,8 @@ uint32_t engine_out_raw(struct engine_world *world, char nexus, const uint8_t *c
 			  before.generation + (counts(cdb[1] & 0x1f) ? 1 : 0));
 		CHECK_INT(change->aborts, (cdb[1] & 0x1f) == PR_OUT_PREEMPT_AND_ABORT);
 	}
+	if (change->next.type == PR_TYPE_NONE || pr_type_all_registrants(change->next.type))
+		CHECK_INT(change->next.holder, 0);
 	check_text(&change->next);
 	if (change->changed && world->store_fails) {
 		CHECK(same_engine(&world->engine, &before));

@@ -17,6 +17,8 @@ static void open_and_close(void)
 	CHECK_INT(pr_engine_open(&engine, "VM", 1, reason), -1);
 	CHECK_CONTAINS(reason, "'VM' by upper and lower case alone");
 	CHECK_INT(pr_engine_find(&engine, "vm", 2), 1);
+	CHECK_INT(pr_engine_open(&engine, "az", 1, reason), 2);
+	CHECK_INT(pr_engine_open(&engine, "AZ", 1, reason), -1);
 	pr_engine_close(&engine, 0);
 	CHECK_INT(pr_engine_find(&engine, "vm", 1), -1); /* nothing to remember */
 	pr_engine_close(&engine, 1);
@@ -91,6 +93,8 @@ static void rename_nexus(void)
 	CHECK_INT(w->engine.nexuses[a].unit_attentions[0], 0x2a09);
 	CHECK(pr_engine_is_holder(&w->engine, a));
 	CHECK_INT(w->engine.type, 5);
+	CHECK(!pr_engine_rename(&w->engine, engine_slot(w, 'B'), "Arrived", reason));
+	CHECK_CONTAINS(reason, "'vm-b' cannot go on as 'Arrived'");
 	/* Under its old name it was one initiator port with P. */
 	CHECK(!pr_engine_rename(&w->engine, a, "VM-A", reason));
 }
