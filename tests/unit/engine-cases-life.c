@@ -51,6 +51,13 @@ static void case_90_power_loss(void)
 	MOVED(1);
 	ATTENTIONS("A:2900 A:2a05");
 
+	engine_world_begin(w, true, "A:a B:b 5/B");
+	power_loss(w);
+	STATE("");
+	MOVED(0);
+	CHECK_INT(w->engine.holder, 0);
+	ATTENTIONS("A:2900 B:2900");
+
 	engine_world_begin(w, true, "A:a B:b 5/A");
 	CHECK_INT(OUT('A', CLEAR, .key = 'a'), GOOD);
 	CHECK_INT(OUT('A', REGISTER, .new_key = 'a'), GOOD);
