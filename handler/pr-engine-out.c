@@ -4,6 +4,7 @@
 #include "pr-engine-internal.h"
 
 #define MOVE_TRANSPORT_ID_LEN 20
+#define TRANSPORT_ID_LEN_MIN 24
 
 void pr_engine_tell(struct pr_engine_command *command, unsigned int nexus, uint16_t asc_ascq)
 {
@@ -92,9 +93,16 @@ static uint16_t check_list(const struct pr_engine_command *command, bool complet
 		return SCSI_ASC_PARAMETER_LIST_LENGTH_ERROR;
 	if (out->spec_i_pt)
 		return SCSI_ASC_INVALID_FIELD_IN_PARAMETER_LIST;
-	if (move ? be_get32(command->list + MOVE_TRANSPORT_ID_LEN) > out->list_len - PR_OUT_LIST_LEN
-		 : out->list_len != PR_OUT_LIST_LEN)
+	if (move) {
+		uint32_t id_len = be_get32(command->list + MOVE_TRANSPORT_ID_LEN);
+
+		if (id_len > out->list_len - PR_OUT_LIST_LEN)
+			return SCSI_ASC_PARAMETER_LIST_LENGTH_ERROR;
+		if (id_len < TRANSPORT_ID_LEN_MIN || id_len % 4 != 0)
+			return SCSI_ASC_INVALID_FIELD_IN_PARAMETER_LIST;
+	} else if (out->list_len != PR_OUT_LIST_LEN) {
 		return SCSI_ASC_PARAMETER_LIST_LENGTH_ERROR;
+	}
 	if ((out->all_tg_pt && registers) ||
 	    (out->aptpl && (registers || move) && !command->engine->ptpl_c))
 		return SCSI_ASC_INVALID_FIELD_IN_PARAMETER_LIST;

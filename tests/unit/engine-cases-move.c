@@ -87,6 +87,12 @@ static void case_71_bad_lists(void)
 	CHECK_INT(move_raw(w, id, len, len, 20), LENGTH_ERROR);
 	CHECK_INT(move_raw(w, id, len, 20, 24 + len), INVALID_FIELD_IN_LIST);
 	CHECK_INT(move_raw(w, id, len, 26, 24 + len), INVALID_FIELD_IN_LIST);
+	/* Found before it is asked who sends it. */
+	w->engine.nexuses[engine_slot(w, 'A')].key = 0;
+	CHECK_INT(move_raw(w, id, len, 20, 24 + len), INVALID_FIELD_IN_LIST);
+	CHECK_INT(move_raw(w, id, len, 26, 24 + len), INVALID_FIELD_IN_LIST);
+	CHECK_INT(move_raw(w, id, len, 24, 24 + len), CONFLICT);
+	w->engine.nexuses[engine_slot(w, 'A')].key = engine_key('a');
 	CHECK_INT(move_raw(w, id, len, len, 24 + len - 1), LENGTH_ERROR);
 	CHECK_INT(move_raw(w, id, len, UINT32_MAX, 24 + len), LENGTH_ERROR);
 	/* A TransportID that says it is longer than its length. */
