@@ -20,9 +20,11 @@
 struct file_disk {
 	struct file_disk *next; /* of all; under the lock of lun-file-open.c */
 	unsigned int users;	/* atomic; 0: it is going */
-	dev_t device;
-	ino_t inode;
+	bool forgotten;		/* under that lock, too */
+	dev_t device;		/* of a file: where it lies; of a block device: itself */
+	ino_t inode;		/* of a block device: 0 */
 	int fd;
+	bool node; /* a block device */
 	bool direct;
 	char path[LUN_DEVICE_MAX];
 	char designator[SCSI_DESIGNATOR_MAX]; /* as scsi_vpd_designator gives it */
@@ -44,8 +46,22 @@ struct file_disk *file_disk_open(const char *path, bool *ret_missing, char *reas
 struct file_disk *file_disk_ref(struct file_disk *disk);
 /* NULL is taken. */
 void file_disk_unref(struct file_disk *disk);
+/* It cannot be reached any more: who opens the path next opens it anew. */
+void file_disk_forget(struct file_disk *disk);
 /* What would be refused, without making anything. */
 bool file_disk_check(const char *path, bool *ret_missing, char *reason);
+
+/* ---- block devices (lun-file-node.c) ---- */
+
+#define FILE_NODE_NAME_MAX 144
+
+struct file_node {
+	char name[FILE_NODE_NAME_MAX + 1]; /* the same on every host */
+	bool thin;
+};
+
+/* False: reason. */
+bool file_node_inspect(const char *path, dev_t rdev, struct file_node *ret_node, char *reason);
 
 /* ---- the medium (lun-file-medium.c): each 0, or an errno ---- */
 

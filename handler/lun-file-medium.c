@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -180,11 +182,18 @@ int file_medium_write(const struct file_disk *disk, uint64_t offset, size_t len,
 
 int file_medium_size(const struct file_disk *disk, uint64_t *ret_blocks)
 {
+	uint64_t size;
 	struct stat st;
 
-	if (fstat(disk->fd, &st) != 0)
-		return errno;
-	*ret_blocks = (uint64_t)st.st_size / disk->disk.block_len_bytes;
+	if (disk->node) {
+		if (ioctl(disk->fd, BLKGETSIZE64, &size) != 0)
+			return errno;
+	} else {
+		if (fstat(disk->fd, &st) != 0)
+			return errno;
+		size = (uint64_t)st.st_size;
+	}
+	*ret_blocks = size / disk->disk.block_len_bytes;
 	return 0;
 }
 
@@ -217,9 +226,12 @@ bool file_medium_mapped(const struct file_disk *disk, uint64_t offset, uint64_t 
 			uint64_t *ret_end)
 {
 	uint64_t block_len = disk->disk.block_len_bytes;
-	off_t data = lseek(disk->fd, (off_t)offset, SEEK_DATA), hole;
+	off_t data, hole;
 
 	*ret_end = end;
+	if (disk->node) /* nobody tells */
+		return true;
+	data = lseek(disk->fd, (off_t)offset, SEEK_DATA);
 	if (data < 0)
 		return errno != ENXIO; /* ENXIO: no data from here on */
 	/* A block that holds some data is mapped. */

@@ -17,8 +17,7 @@ struct lun_file {
 
 	pthread_mutex_t lock;	/* of all below but the pool; a leaf, never held over I/O */
 	struct file_disk *disk; /* NULL: not connected */
-	bool gone;		/* what was open cannot be reached any more */
-	uint64_t blocks;	/* at the last connect */
+	uint64_t blocks;	/* at the last connect; 0: there was none */
 	char designator[SCSI_DESIGNATOR_MAX]; /* of the first connect; empty: none yet */
 
 	unsigned int seen; /* atomic; how many changes of the file's size this nexus was told of */
@@ -33,11 +32,11 @@ static struct lun_file *to_file(struct lun *lun)
 static void serve(void *user, unsigned int worker, struct lun_io *io)
 {
 	struct lun_file *file = user;
-	struct file_disk *disk = NULL;
+	struct file_disk *disk = NULL, *dropped = NULL;
 	bool gone;
 
 	pthread_mutex_lock(&file->lock);
-	if (file->disk != NULL && !file->gone)
+	if (file->disk != NULL)
 		disk = file_disk_ref(file->disk);
 	pthread_mutex_unlock(&file->lock);
 	if (disk == NULL) {
@@ -49,11 +48,15 @@ static void serve(void *user, unsigned int worker, struct lun_io *io)
 		   &gone);
 	/* Before the answer is out: who reads it may ask lun_is_connected. */
 	if (gone) {
+		file_disk_forget(disk);
 		pthread_mutex_lock(&file->lock);
-		if (disk == file->disk)
-			file->gone = true;
+		if (disk == file->disk) {
+			dropped = disk;
+			file->disk = NULL;
+		}
 		pthread_mutex_unlock(&file->lock);
 	}
+	file_disk_unref(dropped);
 	file_disk_unref(disk);
 }
 
@@ -68,7 +71,7 @@ static bool file_is_connected(struct lun *lun)
 	bool connected;
 
 	pthread_mutex_lock(&file->lock);
-	connected = file->disk != NULL && !file->gone;
+	connected = file->disk != NULL;
 	pthread_mutex_unlock(&file->lock);
 	return connected;
 }
@@ -112,13 +115,12 @@ static bool file_connect(struct lun *lun, struct lun_identity *ret_identity, cha
 	pthread_mutex_lock(&file->lock);
 	old = file->disk;
 	file->disk = disk;
-	file->gone = false;
 	memcpy(file->designator, disk->designator, sizeof(file->designator));
 	/* Another file of the same identity may have another size. */
 	if (old != disk)
 		__atomic_store_n(&file->seen,
-				 old == NULL || file->blocks == identity.blocks ? resized
-										: resized - 1,
+				 file->blocks == 0 || file->blocks == identity.blocks ? resized
+										      : resized - 1,
 				 __ATOMIC_SEQ_CST);
 	file->blocks = identity.blocks;
 	pthread_mutex_unlock(&file->lock);
