@@ -19,7 +19,17 @@ static enum nexus_error abort_destination(struct handover *handover, bool force)
 			"the guest runs at nexus '%s': it has written since Import; Release at the "
 			"source (force, when this guest is known to be gone)",
 			handover->name);
-	if (!imported && !record->in_registered) {
+	if (!imported && record->away) {
+		/* The nexus is where it was. */
+		if (record->in.id[0] != '\0' && !force) {
+			record->in = (struct record_terms){0};
+			return handover_conclude(handover);
+		}
+		error = handover_whole_use_here(handover, "", force);
+		if (error != NEXUS_OK)
+			return error;
+	}
+	if (!imported && !handover_import_unfinished(record)) {
 		/* It gives up waiting. */
 		record->state = NEXUS_ACTIVE;
 		record->in = (struct record_terms){0};
@@ -32,7 +42,9 @@ static enum nexus_error abort_destination(struct handover *handover, bool force)
 	if (imported) {
 		record->state = NEXUS_INCOMING;
 		record->in_done = record->in_loaded = false;
-		record->in_registered = record->in.row != 1 && record->key == key;
+		record->in_registered =
+			record->in.row != 1 && record->key == key && !record->in.whole;
+		record->in_arrived = record->in.whole;
 		record->in_exact = record->in_registered && record->in.row == 3;
 		handover_set_unregistered(record);
 		record->fenced = false;
@@ -43,6 +55,11 @@ static enum nexus_error abort_destination(struct handover *handover, bool force)
 			return handover_fail(
 				handover, NEXUS_ERROR_TIMEOUT,
 				"commands of the guest are still at the LUN: Abort again");
+	}
+	if (record->in_arrived) {
+		error = handover_whole_hand_back(handover, force);
+		if (error != NEXUS_OK)
+			return error;
 	}
 	if (!record->in_registered) {
 		record->in = (struct record_terms){0};
@@ -77,7 +94,7 @@ enum nexus_error handover_abort(struct handover *handover, const char *id, bool 
 	if (error != NEXUS_OK)
 		return error;
 	/* Over an exported nexus the unfinished Import comes first. */
-	if (record->in_registered && in)
+	if (handover_import_unfinished(record) && in)
 		return abort_destination(handover, force);
 	if (record->state == NEXUS_EXPORTED && out)
 		return handover_abort_source(handover, force);
@@ -85,6 +102,8 @@ enum nexus_error handover_abort(struct handover *handover, const char *id, bool 
 		return abort_destination(handover, force);
 	if (record->state == NEXUS_ACTIVE && record->in_done && in)
 		return abort_destination(handover, force);
+	if (record->state == NEXUS_ACTIVE && record->away && (id[0] == '\0' || out))
+		return handover_fail_gone(handover);
 	if (record->state == NEXUS_ACTIVE && out && id[0] != '\0' && record->out.row != 1 &&
 	    record->key == 0 && !record->fenced)
 		return handover_fail(

@@ -161,11 +161,18 @@ enum nexus_error handover_check(struct handover *handover, const char *text, boo
 		error = handover_check_line(handover, &line, force);
 	if (error != NEXUS_OK)
 		return error;
-	if (record->in_registered && (empty || !handover_same(&record->in, &line)))
+	if (handover_import_unfinished(record) && (empty || !handover_same(&record->in, &line)))
 		return handover_fail(handover, NEXUS_ERROR_WRONG_STATE,
 				     "nexus '%s' (%s) has an unfinished Import of hand-over %s: "
 				     "Abort that first",
 				     handover->name, state_text(record->state), record->in.id);
+	if (!empty && !(record->in_done && handover_same(&record->in, &line))) {
+		error = handover_whole_check(handover, &line);
+		if (error == NEXUS_OK && line.terms.whole && !record->in_arrived)
+			error = handover_whole_look(handover, &line);
+		if (error != NEXUS_OK)
+			return error;
+	}
 	if (!handover->ops->read_capabilities(handover->user, &capabilities))
 		return handover_fail_lun(handover, "reading the LUN's reservation capabilities");
 	error = handover_look(handover, empty ? 0 : line.terms.key, &view);
@@ -173,6 +180,10 @@ enum nexus_error handover_check(struct handover *handover, const char *text, boo
 	    line.terms.led || record->in_registered ||
 	    (record->in_done && handover_same(&record->in, &line)))
 		return error;
+	if (line.terms.whole)
+		return view.keys.matching > 0
+			       ? NEXUS_OK
+			       : handover_fail_stale(handover, &line.terms, &view.keys, 0);
 	if (view.keys.generation != line.terms.generation + handover->part.moves ||
 	    view.keys.matching != line.terms.count)
 		return handover_fail_stale(handover, &line.terms, &view.keys,

@@ -201,6 +201,34 @@ static enum nexus_error back_to_active(struct handover *handover, enum nexus_err
 	return error;
 }
 
+static enum nexus_error format_line(struct handover *handover, char *ret_line)
+{
+	if (handover->ops->format_line(handover->user, ret_line))
+		return NEXUS_OK;
+	return handover_fail(handover, NEXUS_ERROR_UNSUPPORTED,
+			     "the state of nexus '%s' does not fit into a state line",
+			     handover->name);
+}
+
+/* record->out is made. Where it fails the nexus is here again, unless the LUN does not answer: then it is exported, and Abort goes on. */
+static enum nexus_error export_whole(struct handover *handover, bool again, char *ret_line)
+{
+	char message[NEXUS_MESSAGE_MAX];
+	enum nexus_error error = handover_whole_leave(handover, again);
+
+	if (error == NEXUS_OK)
+		error = format_line(handover, ret_line);
+	if (error == NEXUS_OK)
+		error = handover_conclude(handover);
+	if (error == NEXUS_OK || again)
+		return error;
+	memcpy(message, handover->message, sizeof(message));
+	if (handover->record->away)
+		handover_whole_unleave(handover);
+	memcpy(handover->message, message, sizeof(message));
+	return handover->record->away ? error : back_to_active(handover, error);
+}
+
 enum nexus_error handover_export(struct handover *handover, const char *destination, char *ret_line)
 {
 	struct record *record = handover->record;
@@ -225,7 +253,9 @@ enum nexus_error handover_export(struct handover *handover, const char *destinat
 			"nexus '%s' is incoming: it has nothing to export; Export where the "
 			"guest runs, or Abort here to use it without an Import",
 			handover->name);
-	if (record->in_registered)
+	if (record->state == NEXUS_ACTIVE && record->away)
+		return handover_fail_gone(handover);
+	if (handover_import_unfinished(record))
 		return handover_fail(
 			handover, NEXUS_ERROR_WRONG_STATE,
 			"nexus '%s' has an unfinished Import of hand-over %s: Abort that "
@@ -253,10 +283,22 @@ enum nexus_error handover_export(struct handover *handover, const char *destinat
 		if (error != NEXUS_OK)
 			return error;
 	}
-	error = again && record->out.moved ? moved_terms(handover, &terms)
-					   : find_terms(handover, &terms);
+	if (again && record->out.whole) {
+		terms = record->out;
+		terms.time_s = handover->ops->wall_clock_s(handover->user);
+		error = NEXUS_OK;
+	} else {
+		error = again && record->out.moved ? moved_terms(handover, &terms)
+						   : find_terms(handover, &terms);
+	}
 	if (error != NEXUS_OK)
 		return again ? error : back_to_active(handover, error);
+	if (!again && handover->ops->moves(handover->user)) {
+		/* Each of a group leaves by itself, whatever key the others have. */
+		terms.whole = true;
+		terms.led = false;
+		terms.siblings = 0;
+	}
 	if (again)
 		memcpy(terms.id, record->out.id, sizeof(terms.id));
 	else
@@ -274,18 +316,17 @@ enum nexus_error handover_export(struct handover *handover, const char *destinat
 	/* The hand-over that brought the guest is over; its id stays, so that no late call ends or repeats it. */
 	record->in_done = false;
 	record->in_ran = true;
+	if (terms.whole)
+		return export_whole(handover, again, ret_line);
 	if (port.transport_id_len != 0 && terms.row == 3 &&
 	    terms.count > record_terms_ours(&terms) && !terms.moved) {
 		error = handover_export_move(handover, &port);
 		if (error != NEXUS_OK)
 			return error;
 	}
-	if (!handover->ops->format_line(handover->user, ret_line)) {
-		error = handover_fail(handover, NEXUS_ERROR_UNSUPPORTED,
-				      "the state of nexus '%s' does not fit into a state line",
-				      handover->name);
+	error = format_line(handover, ret_line);
+	if (error != NEXUS_OK)
 		return again || record->out.moved ? error : back_to_active(handover, error);
-	}
 	error = handover_conclude(handover);
 	if (error != NEXUS_OK && !again && !record->out.moved)
 		return back_to_active(handover, error);

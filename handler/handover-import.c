@@ -17,6 +17,7 @@ static enum nexus_error imported(struct handover *handover, const struct state_l
 	record->in_loaded = handover->by_qemu && terms->row != 1;
 	record->in_ran = false;
 	record->in_registered = record->in_taken = record->in_kept = record->in_exact = false;
+	record->in_arrived = false;
 	record->in_register_due = terms->row != 1;
 	record->key = terms->row == 1 ? 0 : terms->key;
 	record->holder = terms->row >= 3;
@@ -34,7 +35,8 @@ static enum nexus_error imported(struct handover *handover, const struct state_l
 	error = handover_conclude(handover);
 	if (error != NEXUS_OK) {
 		/* K stays registered and journalled as Import's: Import again goes on from there. */
-		before.in_registered = terms->row != 1;
+		before.in_registered = terms->row != 1 && !terms->whole;
+		before.in_arrived = terms->whole;
 		before.in_taken = false;
 		*record = before;
 		return error;
@@ -50,7 +52,7 @@ static enum nexus_error taken(struct handover *handover)
 	struct record *record = handover->record;
 
 	record->state = NEXUS_INCOMING;
-	record->in_registered = record->in.row != 1;
+	record->in_registered = record->in.row != 1 && !record->in.whole;
 	record->in_taken = true;
 	return handover_conclude(handover);
 }
@@ -64,7 +66,8 @@ static enum nexus_error still_taken(struct handover *handover, const struct stat
 	enum nexus_error error;
 	bool done;
 
-	if (terms->row == 1)
+	/* Nobody takes a nexus from here that has arrived whole. */
+	if (terms->row == 1 || terms->whole)
 		return NEXUS_OK;
 	/* A later Export has counted the K that stands here. */
 	if (terms->generation != line->terms.generation) {
@@ -136,20 +139,30 @@ static enum nexus_error import_key(struct handover *handover, const struct state
 	return handover_import_registration(handover, line, old_key);
 }
 
+static enum nexus_error import_whole(struct handover *handover, const struct state_line *line)
+{
+	struct record *record = handover->record;
+
+	begin(record, line);
+	if (record->state == NEXUS_ACTIVE)
+		record->state = NEXUS_INCOMING;
+	return handover_whole_arrive(handover, line);
+}
+
 /* Import failed on an active nexus: where nothing of it stands on the LUN, the nexus is as before. */
 static enum nexus_error back_to_active(struct handover *handover, enum nexus_error error)
 {
 	struct record *record = handover->record;
 	char message[NEXUS_MESSAGE_MAX];
 
-	if (record->in_registered || record->step != RECORD_STEP_NONE)
+	if (handover_import_unfinished(record) || record->step != RECORD_STEP_NONE)
 		return error;
 	memcpy(message, handover->message, sizeof(message));
 	record->state = NEXUS_ACTIVE;
-	if (handover_conclude(handover) == NEXUS_OK)
-		handover->ops->open_gate(handover->user);
-	else
+	if (handover_conclude(handover) != NEXUS_OK)
 		record->state = NEXUS_INCOMING;
+	else if (handover_gate_open(record))
+		handover->ops->open_gate(handover->user);
 	memcpy(handover->message, message, sizeof(message));
 	return error;
 }
@@ -201,7 +214,7 @@ enum nexus_error handover_import(struct handover *handover, const char *text, bo
 		if (record->in.generation != line.terms.generation)
 			record->in_moves = 0;
 		/* The source's Abort may have taken it back, and this nexus not have seen that yet. */
-		error = record->in_ran || record->key != record->in.key
+		error = record->in_ran || record->key != record->in.key || record->in.whole
 				? NEXUS_OK
 				: resync_if_moved(handover, &fenced);
 		if (error != NEXUS_OK || record->state == NEXUS_ACTIVE)
@@ -212,7 +225,7 @@ enum nexus_error handover_import(struct handover *handover, const char *text, bo
 		error = handover_check_line(handover, &line, force);
 	if (error != NEXUS_OK)
 		return error;
-	if (record->in_registered && !handover_same(&record->in, &line))
+	if (handover_import_unfinished(record) && !handover_same(&record->in, &line))
 		return handover_fail(
 			handover, NEXUS_ERROR_WRONG_STATE,
 			"nexus '%s' has an unfinished Import of hand-over %s: Abort that first",
@@ -221,9 +234,16 @@ enum nexus_error handover_import(struct handover *handover, const char *text, bo
 		error = still_taken(handover, &line);
 		return error != NEXUS_OK || take_only ? error : imported(handover, &line);
 	}
+	error = handover_whole_check(handover, &line);
+	if (error != NEXUS_OK)
+		return error;
 	was_active = record->state == NEXUS_ACTIVE;
 	handover->ops->close_gate(handover->user);
-	error = line.terms.row == 1 ? import_nothing(handover, &line) : import_key(handover, &line);
+	if (line.terms.whole)
+		error = import_whole(handover, &line);
+	else
+		error = line.terms.row == 1 ? import_nothing(handover, &line)
+					    : import_key(handover, &line);
 	if (error == NEXUS_OK)
 		return take_only ? taken(handover) : imported(handover, &line);
 	return was_active ? back_to_active(handover, error) : error;

@@ -39,6 +39,9 @@ enum nexus_error handover_settle_prepare(struct handover *handover);
 enum nexus_error handover_reopened(struct handover *handover);
 enum nexus_error handover_fenced_at_source(struct handover *handover);
 
+/* A step that is no PERSISTENT RESERVE OUT: journalled. */
+enum nexus_error handover_begin_step(struct handover *handover, enum record_step step);
+
 /* The step is over: RECORD_STEP_NONE, saved. */
 enum nexus_error handover_conclude(struct handover *handover);
 
@@ -143,6 +146,32 @@ enum nexus_error handover_undo(struct handover *handover, enum record_step step,
  * had removed the guest's. It goes, and the nexus is fenced.
  */
 enum nexus_error handover_drop_take_back(struct handover *handover);
+
+/*
+ * handover-whole.c: the same calls for a nexus that moves whole. No key is registered or removed by them; who has the nexus is
+ * decided by the ticket alone (move.h), and REGISTER (K -> K) proves what came with it.
+ */
+/* Export, the terms being in record->out. NEXUS_OK: the ticket is in the record. */
+enum nexus_error handover_whole_leave(struct handover *handover, bool again);
+/* The first leave has failed: the nexus is here again, where NEXUS_OK is returned. */
+enum nexus_error handover_whole_unleave(struct handover *handover);
+/* Import: the nexus is here with what the line says, when this returns NEXUS_OK. */
+enum nexus_error handover_whole_arrive(struct handover *handover, const struct state_line *line);
+/* Whether this line could be taken here, as far as that can be known without taking it. */
+enum nexus_error handover_whole_check(struct handover *handover, const struct state_line *line);
+/* Whether it is not too late for this line. */
+enum nexus_error handover_whole_look(struct handover *handover, const struct state_line *line);
+enum nexus_error handover_whole_abort_source(struct handover *handover, bool force);
+/* Away again; imported or arrived. */
+enum nexus_error handover_whole_hand_back(struct handover *handover, bool force);
+/* Abort of an incoming nexus that waits for an Import, and Forget with force: it is used here. */
+enum nexus_error handover_whole_use_here(struct handover *handover, const char *id, bool force);
+enum nexus_error handover_whole_left(struct handover *handover, bool force);
+enum nexus_error handover_whole_settle(struct handover *handover);
+enum nexus_error handover_fail_gone(struct handover *handover);
+
+/* Import has begun and is not done: K, or the nexus itself, is here. */
+bool handover_import_unfinished(const struct record *record);
 
 /* A step that an earlier call left without an outcome comes before all else, as after a restart. */
 enum nexus_error handover_settle_first(struct handover *handover);

@@ -75,6 +75,11 @@ enum nexus_error handover_prepare(struct handover *handover, char *ret_line)
 	error = handover_check_state(handover, NULL, false);
 	if (error != NEXUS_OK)
 		return error;
+	if (handover->ops->moves(handover->user))
+		return handover_fail(
+			handover, NEXUS_ERROR_UNSUPPORTED,
+			"nexus '%s' moves whole: Export needs to know nothing of its destination",
+			handover->name);
 	if (record->in_registered || record->key != 0 || record->state == NEXUS_EXPORTED)
 		return handover_fail(
 			handover, NEXUS_ERROR_WRONG_STATE,

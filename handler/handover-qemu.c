@@ -29,7 +29,8 @@ static enum nexus_error runs_at_source(struct handover *handover)
 	struct handover_view view = {0};
 	enum nexus_error error;
 
-	if (out->row != 1 && !handover->record->take_back) {
+	/* Of one that moves whole the ticket tells, which is asked by Abort. */
+	if (out->row != 1 && !handover->record->take_back && !out->whole) {
 		error = handover_look(handover, out->key, &view);
 		if (error != NEXUS_OK)
 			return error;
@@ -66,7 +67,7 @@ static enum nexus_error runs_at_destination(struct handover *handover)
 	if (error != NEXUS_OK)
 		return error;
 	/* Row 3: the K that is listed is this nexus's own only where nothing has come between. */
-	if (registered && (record->in.row != 3 ||
+	if (registered && (record->in.row != 3 || record->in.whole ||
 			   (moved == 1 && keys.matching <= record_terms_ours(&record->in)))) {
 		record->in_loaded = false;
 		error = handover_conclude(handover);
@@ -84,7 +85,7 @@ static enum nexus_error runs_at_destination(struct handover *handover)
 					 "the reservation back",
 					 handover->name);
 	}
-	if (keys.matching == 0) {
+	if (keys.matching == 0 || record->in.whole) {
 		/* A fence, which the guest has to see. */
 		handover_set_fenced(record, record->in.key);
 		record->in_loaded = false;

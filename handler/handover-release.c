@@ -27,7 +27,10 @@ static enum nexus_error released(struct handover *handover)
 		return error;
 	}
 	handover->ops->answer_held_busy(handover->user);
-	handover->ops->open_gate(handover->user);
+	if (handover_gate_open(record))
+		handover->ops->open_gate(handover->user);
+	else
+		handover->ops->tidy(handover->user, record->out.id);
 	return NEXUS_OK;
 }
 
@@ -55,6 +58,8 @@ enum nexus_error handover_drop_exported(struct handover *handover, bool force)
 	bool registered = false;
 	uint32_t moved;
 
+	if (out->whole)
+		return handover_whole_left(handover, force);
 	if (out->row == 1)
 		return NEXUS_OK;
 	if (!handover->ops->read_keys(handover->user, out->key, &keys))
@@ -139,7 +144,7 @@ enum nexus_error handover_release(struct handover *handover, const char *id, boo
 			"nexus '%s' is active, not exported: there is nothing to release",
 			handover->name);
 	}
-	if (record->in_registered)
+	if (handover_import_unfinished(record))
 		return handover_fail(
 			handover, NEXUS_ERROR_WRONG_STATE,
 			"nexus '%s' has an unfinished Import of hand-over %s: Abort that "

@@ -19,11 +19,21 @@ enum nexus_error handover_forget_now(struct handover *handover, bool force)
 			"nexus '%s' is exported: Release or Abort the hand-over %s (force, to "
 			"unregister and forget all the same)",
 			handover->name, record->out.id);
+	if (record->away && !force)
+		return handover_fail(
+			handover, NEXUS_ERROR_WRONG_STATE,
+			"nexus '%s' is not on this host (force, once no other host has it)",
+			handover->name);
 	if (key == 0 && !record->fenced && record->state == NEXUS_ACTIVE &&
 	    record->out.id[0] == '\0' && record->in.id[0] == '\0' && !force)
 		return handover_fail(handover, NEXUS_ERROR_NOT_REGISTERED,
 				     "nexus '%s' is not registered and has nothing to forget",
 				     handover->name);
+	if (record->away) {
+		error = handover_whole_use_here(handover, record->out.id, true);
+		if (error != NEXUS_OK)
+			return error;
+	}
 	if (key != 0) {
 		error = handover_look(handover, key, &view);
 		if (error != NEXUS_OK)
@@ -52,7 +62,7 @@ enum nexus_error handover_forget_now(struct handover *handover, bool force)
 	record->in = (struct record_terms){0};
 	record->take_back = record->in_registered = record->in_done = false;
 	record->in_exact = record->in_kept = false;
-	record->in_taken = record->in_loaded = record->pending = false;
+	record->in_arrived = record->in_taken = record->in_loaded = record->pending = false;
 	handover->ops->clear_unit_attentions(handover->user);
 	memset(record->transport_ids, 0, sizeof(record->transport_ids));
 	record->own_transport_id = false;
@@ -178,6 +188,13 @@ enum nexus_error handover_settle(struct handover *handover)
 		return handover_settle_move(handover);
 	case RECORD_STEP_FORGET_UNREGISTER:
 		return handover_forget_now(handover, true);
+	case RECORD_STEP_EXPORT_LEAVE:
+	case RECORD_STEP_EXPORT_LEAVE_AGAIN:
+	case RECORD_STEP_IMPORT_ARRIVE:
+	case RECORD_STEP_ABORT_COME_BACK:
+	case RECORD_STEP_ABORT_HAND_BACK:
+	case RECORD_STEP_RELEASE_LEFT:
+		return handover_whole_settle(handover);
 	case RECORD_STEP_COUNT:
 		break;
 	}
@@ -231,7 +248,8 @@ static void lose_registration(struct handover *handover, uint64_t key, bool else
 		record->in_registered = record->in_taken = false;
 		record->in_exact = record->in_kept = false;
 		record->in_moves = 0;
-	} else if (elsewhere && record->in_done && !record->in_ran && record->in.key == key) {
+	} else if (elsewhere && record->in_done && !record->in_ran && record->in.key == key &&
+		   !record->in.whole) {
 		handover->ops->close_gate(handover->user);
 		handover_set_unregistered(record);
 		record->state = NEXUS_INCOMING;

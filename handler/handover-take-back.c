@@ -344,6 +344,8 @@ enum nexus_error handover_abort_source(struct handover *handover, bool force)
 {
 	struct record *record = handover->record;
 
+	if (record->out.whole)
+		return handover_whole_abort_source(handover, force);
 	if (record->out.row == 1)
 		return handover_reopened(handover);
 	if (record->out.moved)

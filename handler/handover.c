@@ -37,7 +37,7 @@ enum nexus_error handover_save(struct handover *handover)
 			     handover->name, handover->ops->lun_error(handover->user));
 }
 
-static enum nexus_error begin_step(struct handover *handover, enum record_step step)
+enum nexus_error handover_begin_step(struct handover *handover, enum record_step step)
 {
 	enum record_step before = handover->record->step;
 	enum nexus_error error;
@@ -57,7 +57,7 @@ static enum nexus_error begin_step(struct handover *handover, enum record_step s
 enum nexus_error handover_step(struct handover *handover, enum record_step step,
 			       const struct pr_out *out, enum handover_wire *ret_wire)
 {
-	enum nexus_error error = begin_step(handover, step);
+	enum nexus_error error = handover_begin_step(handover, step);
 
 	if (error != NEXUS_OK)
 		return error;
@@ -83,7 +83,7 @@ enum nexus_error handover_move(struct handover *handover, enum record_step step,
 	if (!handover->ops->read_capabilities(handover->user, &capabilities))
 		return handover_fail_lun(handover, "reading the LUN's reservation capabilities");
 	move.aptpl = capabilities.ptpl_a;
-	error = begin_step(handover, step);
+	error = handover_begin_step(handover, step);
 	if (error != NEXUS_OK)
 		return error;
 	*ret_wire = handover->ops->pr_move(handover->user, &move);
@@ -241,7 +241,12 @@ void handover_note_holder(struct record *record, uint64_t key, const struct hand
 
 bool handover_gate_open(const struct record *record)
 {
-	return record->state == NEXUS_ACTIVE && !record->in_loaded;
+	return record->state == NEXUS_ACTIVE && !record->in_loaded && !record->away;
+}
+
+bool handover_import_unfinished(const struct record *record)
+{
+	return record->in_registered || record->in_arrived;
 }
 
 /* The reservation would be free, or might be, if this nexus unregistered key. */
@@ -319,5 +324,15 @@ enum nexus_error handover_undo(struct handover *handover, enum record_step step,
 
 enum nexus_error handover_settle_first(struct handover *handover)
 {
-	return handover->record->step == RECORD_STEP_NONE ? NEXUS_OK : handover_settle(handover);
+	enum record_step step = handover->record->step;
+	enum nexus_error error;
+
+	if (step == RECORD_STEP_NONE)
+		return NEXUS_OK;
+	error = handover_settle(handover);
+	/* Its Export ended without a word about that. */
+	if (error == NEXUS_OK && step == RECORD_STEP_EXPORT_LEAVE &&
+	    handover_gate_open(handover->record))
+		handover->ops->open_gate(handover->user);
+	return error;
 }

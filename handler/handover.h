@@ -68,6 +68,18 @@ struct handover_ops {
 	void (*clear_unit_attentions)(void *user);
 	/* state_line_format of the record as it is now. ret_line: NEXUS_STATE_LINE_MAX bytes. */
 	bool (*format_line)(void *user, char *ret_line);
+	/*
+	 * Moving whole, as lun-move.h has it: false, or LUN_MOVE_REFUSED, where the LUN's nexus does not. lun_error says why not.
+	 */
+	bool (*moves)(void *user);
+	bool (*ticket_fits)(void *user, const char *ticket);
+	enum lun_move (*ticket_look)(void *user, const char *ticket);
+	enum lun_move (*leave)(void *user, const char *id, char *ret_ticket);
+	enum lun_move (*arrive)(void *user, const char *id, const char *ticket);
+	enum lun_move (*come_back)(void *user, const char *id, bool force);
+	enum lun_move (*hand_back)(void *user, const char *id, bool force);
+	enum lun_move (*left)(void *user, const char *id, bool force);
+	void (*tidy)(void *user, const char *id);
 	/* The record to disk. False: it could not be written. */
 	bool (*save)(void *user);
 	void (*point)(void *user, enum record_step step, enum handover_moment moment);

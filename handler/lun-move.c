@@ -20,9 +20,16 @@ bool lun_ticket_fits(struct lun *lun, const char *ticket, char *reason)
 	return false;
 }
 
+enum lun_move lun_ticket_look(struct lun *lun, const char *ticket, char *reason)
+{
+	return lun_moves(lun) && lun->ops->move->look != NULL
+		       ? lun->ops->move->look(lun, ticket, reason)
+		       : LUN_MOVE_DONE;
+}
+
 void lun_stay_away(struct lun *lun, const char *id)
 {
-	if (lun_moves(lun))
+	if (lun_moves(lun) && lun->ops->move->stay_away != NULL)
 		lun->ops->move->stay_away(lun, id);
 }
 

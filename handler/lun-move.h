@@ -28,9 +28,11 @@ struct lun_move_ops {
 	bool (*offered)(struct lun *lun);
 	/* Whether ticket is one that arrive could take here: of this kind, of this nexus. Sends nothing that changes anything. */
 	bool (*fits)(struct lun *lun, const char *ticket, char *reason);
+	/* Check: what arrive would answer to a ticket that fits, nothing being sent that changes anything. May be NULL: fits has told. */
+	enum lun_move (*look)(struct lun *lun, const char *ticket, char *reason);
 	/*
 	 * Before the first connect: the state on disk says that the nexus is away (incoming, or left by the
-	 * hand-over id, or gone with it), and connect must not take it. Without this call it is here.
+	 * hand-over id, or gone with it), and connect must not take it. Without this call it is here. May be NULL: connect takes nothing (lun_hold does).
 	 */
 	void (*stay_away)(struct lun *lun, const char *id);
 	/*
@@ -59,6 +61,7 @@ struct lun_move_ops {
 /* The wrappers: what a backend without them answers is false, or REFUSED. */
 bool lun_moves(struct lun *lun);
 bool lun_ticket_fits(struct lun *lun, const char *ticket, char *reason);
+enum lun_move lun_ticket_look(struct lun *lun, const char *ticket, char *reason);
 void lun_stay_away(struct lun *lun, const char *id);
 enum lun_move lun_leave(struct lun *lun, const char *id, char *ret_ticket, char *reason);
 enum lun_move lun_arrive(struct lun *lun, const char *id, const char *ticket, char *reason);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "lun-move.h"
 #include "store.h"
 
 static void set_failure(struct nexus *nexus, const char *failure)
@@ -71,6 +72,30 @@ static bool settle(struct nexus *nexus, enum handover_doubt doubt)
 	return false;
 }
 
+/* Tells the LUN where the nexus is. False: it is away, and the LUN knows nothing of that. */
+static bool place(struct nexus *nexus)
+{
+	struct record *record = &nexus->record;
+	bool moves = lun_moves(nexus->lun);
+
+	if (moves && record->state == NEXUS_INCOMING && !record->in_arrived)
+		record->away = true;
+	if (!record->away)
+		return true;
+	if (moves)
+		lun_stay_away(nexus->lun, record->state == NEXUS_INCOMING ? "" : record->out.id);
+	return moves;
+}
+
+/* After forget_other_lun: what is on disk of the other LUN had the nexus stay away, perhaps. */
+static bool place_anew(struct nexus *nexus, char *reason)
+{
+	if (!lun_moves(nexus->lun))
+		return true;
+	nexus->record.away = nexus->record.state == NEXUS_INCOMING;
+	return nexus->record.away || lun_come_back(nexus->lun, "", true, reason) == LUN_MOVE_DONE;
+}
+
 /* True: commands may go to the LUN. */
 static bool bring_up(struct nexus *nexus)
 {
@@ -80,6 +105,13 @@ static bool bring_up(struct nexus *nexus)
 	struct handover handover;
 
 	nexus->deadline_ms = nexus_now_ms() + NEXUS_CALL_MS;
+	if (nexus->identity.designator[0] == '\0' && !place(nexus)) {
+		set_failure(
+			nexus,
+			"the nexus has left this host whole, or waits to arrive, and its LUN is "
+			"not set up for that any more: set it up as it was");
+		return false;
+	}
 	if (!lun_connect(nexus->lun, &identity, reason)) {
 		if (!lun_is_connected(nexus->lun))
 			nexus_unclaim(nexus);
@@ -114,8 +146,13 @@ static bool bring_up(struct nexus *nexus)
 			return false;
 		}
 		forget_other_lun(nexus, identity.designator);
+		if (!place_anew(nexus, reason)) {
+			set_failure(nexus, reason);
+			return false;
+		}
 	}
-	if (nexus->record.state == NEXUS_ACTIVE && !lun_hold(nexus->lun, false, reason)) {
+	if (nexus->record.state == NEXUS_ACTIVE && !nexus->record.away &&
+	    !lun_hold(nexus->lun, false, reason)) {
 		set_failure(nexus, reason);
 		return false;
 	}

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "log.h"
+#include "lun-move.h"
 #include "points.h"
 #include "store.h"
 
@@ -55,6 +56,67 @@ static bool op_format_line(void *user, char *ret_line)
 	queue = nexus->unit_attentions;
 	pthread_mutex_unlock(&nexus->lock);
 	return state_line_format(&nexus->record, &queue, nexus->config.name, ret_line);
+}
+
+/* ---- moving whole ---- */
+
+static bool op_moves(void *user)
+{
+	return lun_moves(((struct nexus *)user)->lun);
+}
+
+static bool op_ticket_fits(void *user, const char *ticket)
+{
+	struct nexus *nexus = user;
+
+	return lun_ticket_fits(nexus->lun, ticket, nexus->lun_error);
+}
+
+static enum lun_move op_ticket_look(void *user, const char *ticket)
+{
+	struct nexus *nexus = user;
+
+	return lun_ticket_look(nexus->lun, ticket, nexus->lun_error);
+}
+
+static enum lun_move op_leave(void *user, const char *id, char *ret_ticket)
+{
+	struct nexus *nexus = user;
+
+	return lun_leave(nexus->lun, id, ret_ticket, nexus->lun_error);
+}
+
+static enum lun_move op_arrive(void *user, const char *id, const char *ticket)
+{
+	struct nexus *nexus = user;
+
+	return lun_arrive(nexus->lun, id, ticket, nexus->lun_error);
+}
+
+static enum lun_move op_come_back(void *user, const char *id, bool force)
+{
+	struct nexus *nexus = user;
+
+	return lun_come_back(nexus->lun, id, force, nexus->lun_error);
+}
+
+static enum lun_move op_hand_back(void *user, const char *id, bool force)
+{
+	struct nexus *nexus = user;
+
+	return lun_hand_back(nexus->lun, id, force, nexus->lun_error);
+}
+
+static enum lun_move op_left(void *user, const char *id, bool force)
+{
+	struct nexus *nexus = user;
+
+	return lun_left(nexus->lun, id, force, nexus->lun_error);
+}
+
+static void op_tidy(void *user, const char *id)
+{
+	lun_tidy(((struct nexus *)user)->lun, id);
 }
 
 static bool op_save(void *user)
@@ -204,6 +266,15 @@ static const struct handover_ops ops = {
 	.add_unit_attention = op_add_unit_attention,
 	.clear_unit_attentions = op_clear_unit_attentions,
 	.format_line = op_format_line,
+	.moves = op_moves,
+	.ticket_fits = op_ticket_fits,
+	.ticket_look = op_ticket_look,
+	.leave = op_leave,
+	.arrive = op_arrive,
+	.come_back = op_come_back,
+	.hand_back = op_hand_back,
+	.left = op_left,
+	.tidy = op_tidy,
 	.save = op_save,
 	.point = op_point,
 	.close_gate = op_close_gate,

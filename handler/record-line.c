@@ -6,6 +6,7 @@
 #include "record-text.h"
 
 #define LINE_SEPARATOR ','
+#define LINE_WHOLE "prmig=2."
 
 bool state_line_format(const struct record *record, const struct unit_attentions *queue,
 		       const char *source, char *text)
@@ -14,13 +15,16 @@ bool state_line_format(const struct record *record, const struct unit_attentions
 	for (size_t ids = RECORD_TRANSPORT_IDS + 1; ids-- > 0;) {
 		struct fields_writer writer;
 
-		fields_begin(&writer, text, NEXUS_STATE_LINE_MAX, LINE_SEPARATOR, RECORD_VERSION);
+		fields_begin(&writer, text, NEXUS_STATE_LINE_MAX, LINE_SEPARATOR,
+			     record->out.whole ? RECORD_VERSION_WHOLE : RECORD_VERSION);
 		record_text_add_terms(&writer, "", &record->out);
 		fields_add_text(&writer, "lun", record->lun);
 		fields_add_text(&writer, "source", source);
 		record_text_add_unit_attentions(&writer, queue);
 		if (record->out.moved)
 			record_text_add_port(&writer, "origin", &record->out_origin);
+		if (record->out.whole)
+			fields_add_text(&writer, "ticket", record->ticket);
 		record_text_add_transport_ids(&writer, record->transport_ids, ids);
 		if (fields_finish(&writer))
 			return true;
@@ -51,6 +55,7 @@ static bool terms_consistent(const struct record_terms *terms)
 bool state_line_parse(const char *text, struct state_line *ret_line, char *reason)
 {
 	struct state_line line = {0};
+	bool whole = strncmp(text, LINE_WHOLE, strlen(LINE_WHOLE)) == 0;
 
 	if (strlen(text) >= NEXUS_STATE_LINE_MAX) {
 		snprintf(reason, NEXUS_MESSAGE_MAX,
@@ -58,11 +63,13 @@ bool state_line_parse(const char *text, struct state_line *ret_line, char *reaso
 			 NEXUS_STATE_LINE_MAX - 1);
 		return false;
 	}
-	if (!record_text_check(text, LINE_SEPARATOR, "state line", reason) ||
+	if (!record_text_check(text, LINE_SEPARATOR, whole ? RECORD_MAJOR_WHOLE : RECORD_MAJOR,
+			       "state line", reason) ||
 	    !record_text_get_terms(text, LINE_SEPARATOR, "", &line.terms, reason) ||
 	    !record_text_get_unit_attentions(text, LINE_SEPARATOR, &line.unit_attentions, reason))
 		return false;
-	if (line.terms.id[0] == '\0' || !terms_consistent(&line.terms)) {
+	if (line.terms.id[0] == '\0' || line.terms.whole != whole ||
+	    !terms_consistent(&line.terms)) {
 		snprintf(reason, NEXUS_MESSAGE_MAX,
 			 "this state line contradicts itself (row %u, key 0x%llx, type %u)",
 			 line.terms.row, (unsigned long long)line.terms.key, line.terms.type);
@@ -78,6 +85,12 @@ bool state_line_parse(const char *text, struct state_line *ret_line, char *reaso
 	    (!record_text_get_port(text, LINE_SEPARATOR, "origin", &line.origin, reason) ||
 	     line.origin.transport_id_len == 0))
 		return false;
+	if (whole &&
+	    (!fields_get_text(text, LINE_SEPARATOR, "ticket", line.ticket, sizeof(line.ticket)) ||
+	     line.ticket[0] == '\0')) {
+		snprintf(reason, NEXUS_MESSAGE_MAX, "field 'ticket' is missing or too long");
+		return false;
+	}
 	record_text_get_transport_ids(text, LINE_SEPARATOR, line.transport_ids);
 	*ret_line = line;
 	return true;
@@ -104,7 +117,7 @@ bool prepare_line_parse(const char *text, char *ret_lun, struct record_port *ret
 			 "this is not what Prepare returns at the destination");
 		return false;
 	}
-	if (!record_text_check(text, LINE_SEPARATOR, "destination", reason) ||
+	if (!record_text_check(text, LINE_SEPARATOR, RECORD_MAJOR, "destination", reason) ||
 	    !record_text_get_port(text, LINE_SEPARATOR, "nexus", &port, reason))
 		return false;
 	if (port.transport_id_len == 0) {

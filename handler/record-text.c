@@ -21,6 +21,7 @@ void record_text_add_terms(struct fields_writer *writer, const char *prefix,
 	fields_add_number(writer, KEY("count"), terms->count);
 	fields_add_number(writer, KEY("siblings"), terms->siblings);
 	fields_add_number(writer, KEY("led"), terms->led);
+	fields_add_number(writer, KEY("whole"), terms->whole);
 	fields_add_number(writer, KEY("time"), terms->time_s);
 }
 
@@ -44,7 +45,7 @@ bool record_text_get_terms(const char *text, char separator, const char *prefix,
 {
 	struct record_terms terms = {0};
 	char key[32];
-	uint64_t row, type, fenced, ptpl, moved, generation, count, siblings, led;
+	uint64_t row, type, fenced, ptpl, moved, generation, count, siblings, led, whole;
 
 	if (!fields_get_text(text, separator, KEY("id"), terms.id, sizeof(terms.id)) ||
 	    (terms.id[0] != '\0' && !id_valid(terms.id))) {
@@ -66,6 +67,8 @@ bool record_text_get_terms(const char *text, char separator, const char *prefix,
 	    !record_text_get_number(text, separator, KEY("led"), 1, &led, reason) ||
 	    !record_text_get_number(text, separator, KEY("time"), INT64_MAX, &terms.time_s, reason))
 		return false;
+	/* Older than that: none moved whole. */
+	terms.whole = fields_get_number(text, separator, KEY("whole"), 1, &whole) && whole;
 #undef KEY
 	terms.row = (uint8_t)row;
 	terms.type = (uint8_t)type;
@@ -132,9 +135,10 @@ void record_text_get_transport_ids(const char *text, char separator,
 	}
 }
 
-bool record_text_check(const char *text, char separator, const char *what, char *reason)
+bool record_text_check(const char *text, char separator, unsigned int major, const char *what,
+		       char *reason)
 {
-	switch (fields_check(text, separator, RECORD_MAJOR)) {
+	switch (fields_check(text, separator, major)) {
 	case FIELDS_GOOD:
 		return true;
 	case FIELDS_NOT_OURS:

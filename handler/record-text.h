@@ -8,6 +8,9 @@
 
 #define RECORD_MAJOR 1
 #define RECORD_VERSION "1.0"
+/* Of a line of a nexus that moves whole, which a reader that does not know of that must not take. */
+#define RECORD_MAJOR_WHOLE 2
+#define RECORD_VERSION_WHOLE "2.0"
 
 /* prefix: in front of each key, "" in a state line. */
 void record_text_add_terms(struct fields_writer *writer, const char *prefix,
@@ -30,6 +33,7 @@ void record_text_add_port(struct fields_writer *writer, const char *key,
 			  const struct record_port *port);
 bool record_text_get_port(const char *text, char separator, const char *key,
 			  struct record_port *ret_port, char *reason);
-bool record_text_check(const char *text, char separator, const char *what, char *reason);
+bool record_text_check(const char *text, char separator, unsigned int major, const char *what,
+		       char *reason);
 
 #endif

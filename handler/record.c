@@ -31,6 +31,12 @@ static const char *const step_names[RECORD_STEP_COUNT] = {
 	[RECORD_STEP_PREPARE_UNREGISTER] = "prepare-unregister",
 	[RECORD_STEP_EXPORT_MOVE] = "export-move",
 	[RECORD_STEP_ABORT_MOVE] = "abort-move",
+	[RECORD_STEP_EXPORT_LEAVE] = "export-leave",
+	[RECORD_STEP_EXPORT_LEAVE_AGAIN] = "export-leave-again",
+	[RECORD_STEP_IMPORT_ARRIVE] = "import-arrive",
+	[RECORD_STEP_ABORT_COME_BACK] = "abort-come-back",
+	[RECORD_STEP_ABORT_HAND_BACK] = "abort-hand-back",
+	[RECORD_STEP_RELEASE_LEFT] = "release-left",
 };
 
 static const char *const state_names[] = {"active", "incoming", "exported"};
@@ -126,6 +132,8 @@ bool record_format(const struct record *record, const struct unit_attentions *qu
 	fields_add_number(&writer, "in-kept-generation", record->in_kept_generation);
 	fields_add_number(&writer, "in-kept-until", record->in_kept_until_s);
 	fields_add_number(&writer, "in-moves", record->in_moves);
+	fields_add_number(&writer, "in-arrived", record->in_arrived);
+	fields_add_number(&writer, "away", record->away);
 	fields_add_text(&writer, "step", record_step_name(record->step));
 	if (record->pending) {
 		fields_add_bytes(&writer, "pending-cdb", record->pending_cdb, PR_CDB_LEN);
@@ -181,10 +189,10 @@ bool record_parse(const char *text, struct record *ret_record, struct unit_atten
 	struct record record = {0};
 	struct unit_attentions queue = {0};
 	char name[32];
-	uint64_t type, generation, proven, out_count, moves, port, kept_generation;
+	uint64_t type, generation, proven, out_count, moves, port, kept_generation, flag;
 	int state, step;
 
-	if (!record_text_check(text, FILE_SEPARATOR, "state file", reason))
+	if (!record_text_check(text, FILE_SEPARATOR, RECORD_MAJOR, "state file", reason))
 		return false;
 	if (!fields_get_text(text, FILE_SEPARATOR, "lun", record.lun, sizeof(record.lun)) ||
 	    !fields_get_text(text, FILE_SEPARATOR, "group", record.group, sizeof(record.group))) {
@@ -255,6 +263,9 @@ bool record_parse(const char *text, struct record *ret_record, struct unit_atten
 	record.in_moves = (uint32_t)moves;
 	record.in_kept_generation = (uint32_t)kept_generation;
 	record.relative_target_port = (uint16_t)port;
+	/* A state that was written before nexuses moved whole has neither. */
+	record.in_arrived = fields_get_number(text, FILE_SEPARATOR, "in-arrived", 1, &flag) && flag;
+	record.away = fields_get_number(text, FILE_SEPARATOR, "away", 1, &flag) && flag;
 	record_text_get_transport_ids(text, FILE_SEPARATOR, record.transport_ids);
 	*ret_record = record;
 	*ret_queue = queue;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "cfgstring.h"
+#include "move.h"
 #include "nexus-types.h"
 #include "pr.h"
 #include "scsi.h"
@@ -46,6 +47,13 @@ enum record_step {
 	RECORD_STEP_PREPARE_UNREGISTER, /* REGISTER (that key -> 0) */
 	RECORD_STEP_EXPORT_MOVE,	/* REGISTER AND MOVE (K, K) to the Prepared destination */
 	RECORD_STEP_ABORT_MOVE,		/* REGISTER AND MOVE (K, K) back to the source */
+	/* Of a nexus that moves whole (move.h). */
+	RECORD_STEP_EXPORT_LEAVE,	/* the first ticket of its hand-over: nobody has one yet */
+	RECORD_STEP_EXPORT_LEAVE_AGAIN, /* a fresh one */
+	RECORD_STEP_IMPORT_ARRIVE,
+	RECORD_STEP_ABORT_COME_BACK,
+	RECORD_STEP_ABORT_HAND_BACK,
+	RECORD_STEP_RELEASE_LEFT,
 	RECORD_STEP_COUNT,
 };
 const char *record_step_name(enum record_step step);
@@ -62,8 +70,9 @@ struct record_terms {
 	uint32_t count;	     /* how often K was listed then */
 	uint32_t
 		siblings; /* how many of these are nexuses of this group that this one leads (struct nexus_part) */
-	bool led;	 /* another nexus of the group leads this one */
-	bool moved;	 /* REGISTER AND MOVE has been done: the destination holds */
+	bool led;   /* another nexus of the group leads this one */
+	bool moved; /* REGISTER AND MOVE has been done: the destination holds */
+	bool whole; /* the nexus itself leaves and arrives, with all that is registered on it */
 	uint64_t time_s; /* wall clock of Export */
 };
 
@@ -126,8 +135,13 @@ struct record {
 	bool in_kept;	      /* Import answered Stale and kept K (design section 7, Stale) */
 	uint32_t in_kept_generation; /* of the REGISTER that is kept, or later */
 	uint64_t in_kept_until_s;    /* wall clock */
-	bool in_tried;		     /* not on disk: a line of this hand-over was Stale before */
-	uint32_t in_moves;	     /* how often Import itself has moved PRGENERATION */
+	bool in_arrived;   /* whole: the nexus has arrived by an Import that is not done */
+	bool in_tried;	   /* not on disk: a line of this hand-over was Stale before */
+	uint32_t in_moves; /* how often Import itself has moved PRGENERATION */
+
+	/* Whole: the nexus is not here, for all that is known for certain: it waits for an Import, has left, or has gone. */
+	bool away;
+	char ticket[LUN_TICKET_MAX]; /* not on disk: of the last Export, for its line */
 
 	uint64_t prepare_key;  /* of Prepare, while it asks */
 	enum record_step step; /* sent, or about to be; outcome not on disk */
@@ -162,7 +176,8 @@ struct state_line {
 	char lun[SCSI_DESIGNATOR_MAX];
 	char source[CFGSTRING_NAME_MAX + 1];
 	struct unit_attentions unit_attentions;
-	struct record_port origin; /* moved: the source */
+	struct record_port origin;   /* moved: the source */
+	char ticket[LUN_TICKET_MAX]; /* whole */
 	char transport_ids[RECORD_TRANSPORT_IDS][PR_TRANSPORT_ID_TEXT_MAX];
 };
 /* Of an exported record. text: NEXUS_STATE_LINE_MAX bytes. */

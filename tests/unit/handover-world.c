@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "unit/sides-whole.h"
+
 const struct world_row world_rows[] = {
 	{"not registered", 1, 0, false},
 	{"registered", 2, 0, false},
@@ -48,6 +50,7 @@ const char *const world_op_names[WORLD_OPS] = {
 
 struct world world = {.act_at = UINT_MAX};
 struct world_siblings world_siblings;
+bool world_whole;
 
 static void every(struct side *side, enum side_event event);
 
@@ -88,7 +91,13 @@ void world_set_up(const struct world_row *row, enum world_kind kind)
 		fake_quirks_tgt(&quirks);
 	fake_lun_set_quirks(world.lun, &quirks);
 	side_init(&world.source, world.lun, SOURCE, "vm1", NEXUS_ACTIVE);
-	side_init(&world.destination, world.lun, DESTINATION, "vm1", NEXUS_INCOMING);
+	side_init(&world.destination, world.lun, world_whole ? SOURCE : DESTINATION, "vm1",
+		  NEXUS_INCOMING);
+	whole_target = (struct whole_target){0};
+	if (world_whole) {
+		side_make_whole(&world.source, false);
+		side_make_whole(&world.destination, true);
+	}
 	set_up_siblings();
 	if (kind != WORLD_NO_STRANGER)
 		side_stranger(world.lun, STRANGER, PR_OUT_REGISTER, 0, KEY_X, 0, false);
@@ -244,6 +253,11 @@ static void export_and_import(void)
 	world.imported = world_import(&world.destination, world.line) == NEXUS_OK;
 }
 
+static enum record_step register_or_arrive(void)
+{
+	return world_whole ? RECORD_STEP_IMPORT_ARRIVE : RECORD_STEP_IMPORT_REGISTER;
+}
+
 bool world_prepare(enum world_op op)
 {
 	struct side *s = &world.source, *d = &world.destination;
@@ -263,18 +277,21 @@ bool world_prepare(enum world_op op)
 	case WORLD_ABORT_PREEMPTED:
 	case WORLD_ABORT_THERE_PREEMPTED:
 		world_export(s, world.line);
-		interrupted(d, row == 3 ? RECORD_STEP_IMPORT_PREEMPT : RECORD_STEP_IMPORT_REGISTER,
+		interrupted(d,
+			    world_whole ? RECORD_STEP_CONFIRM_BARRIER
+			    : row == 3	? RECORD_STEP_IMPORT_PREEMPT
+					: RECORD_STEP_IMPORT_REGISTER,
 			    HANDOVER_ANSWERED);
 		return row > 2;
 	case WORLD_IMPORT_LATER_LINE:
 		world_export(s, world.line);
-		interrupted(d, RECORD_STEP_IMPORT_REGISTER, HANDOVER_ANSWERED);
+		interrupted(d, register_or_arrive(), HANDOVER_ANSWERED);
 		world_export(s, world.line);
 		return row > 1;
 	case WORLD_ABORT_REGISTERED:
 	case WORLD_ABORT_THERE_REGISTERED:
 		world_export(s, world.line);
-		interrupted(d, RECORD_STEP_IMPORT_REGISTER, HANDOVER_ANSWERED);
+		interrupted(d, register_or_arrive(), HANDOVER_ANSWERED);
 		return row > 1;
 	case WORLD_IMPORT_BACK:
 		export_and_import();
@@ -293,7 +310,7 @@ bool world_prepare(enum world_op op)
 	case WORLD_ABORT_THERE_TAKE_BACK:
 		export_and_import();
 		interrupted(s, RECORD_STEP_ABORT_REGISTER, HANDOVER_ANSWERED);
-		return row == 3;
+		return row == 3 && !world_whole;
 	case WORLD_OPS:
 		break;
 	}

@@ -79,6 +79,9 @@ struct world {
 
 extern struct world world;
 
+/* The worlds that are set up from now on: the nexus moves whole (sides-whole.h). */
+extern bool world_whole;
+
 /* For the worlds that are set up from now on: how many siblings, and whether each has a key of its own. */
 struct world_siblings {
 	unsigned int count;

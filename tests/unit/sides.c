@@ -5,14 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "unit/sides-whole.h"
+
 static void happened(struct side *side, enum side_event event)
 {
 	if (side->every != NULL)
 		side->every(side, event);
 }
 
-static void execute(struct side *side, const uint8_t *cdb, const uint8_t *out, size_t out_len,
-		    uint8_t *in, size_t in_len, struct fake_result *ret)
+void side_execute_as(struct side *side, unsigned int nexus, const uint8_t *cdb, const uint8_t *out,
+		     size_t out_len, uint8_t *in, size_t in_len, struct fake_result *ret)
 {
 	for (int i = 0; i < 20; i++) {
 		uint8_t key;
@@ -21,8 +23,8 @@ static void execute(struct side *side, const uint8_t *cdb, const uint8_t *out, s
 		if (side->budget > 0)
 			side->budget--;
 		happened(side, SIDE_SEND);
-		fake_lun_execute(side->lun, side->nexus, cdb, scsi_cdb_length(cdb), out, out_len,
-				 in, in_len, ret);
+		fake_lun_execute(side->lun, nexus, cdb, scsi_cdb_length(cdb), out, out_len, in,
+				 in_len, ret);
 		happened(side, SIDE_SENT);
 		if (ret->host_status != 0 || ret->status != SCSI_CHECK_CONDITION ||
 		    !scsi_sense_parse(ret->sense, ret->sense_len, &key, &asc_ascq) ||
@@ -36,6 +38,14 @@ static void execute(struct side *side, const uint8_t *cdb, const uint8_t *out, s
 		if (side->record.state == NEXUS_ACTIVE || asc_ascq >> 8 != 0x2a)
 			unit_attentions_add(&side->queue, asc_ascq);
 	}
+}
+
+static void execute(struct side *side, const uint8_t *cdb, const uint8_t *out, size_t out_len,
+		    uint8_t *in, size_t in_len, struct fake_result *ret)
+{
+	if (out != NULL)
+		side_whole_sends_pr_out(side);
+	side_execute_as(side, side_nexus(side), cdb, out, out_len, in, in_len, ret);
 }
 
 static enum handover_wire wire(const struct fake_result *result)
@@ -254,6 +264,15 @@ static const struct handover_ops ops = {
 	.add_unit_attention = op_add_unit_attention,
 	.clear_unit_attentions = op_clear_unit_attentions,
 	.format_line = op_format_line,
+	.moves = side_whole_moves,
+	.ticket_fits = side_whole_ticket_fits,
+	.ticket_look = side_whole_look,
+	.leave = side_whole_leave,
+	.arrive = side_whole_arrive,
+	.come_back = side_whole_come_back,
+	.hand_back = side_whole_hand_back,
+	.left = side_whole_left,
+	.tidy = side_whole_tidy,
 	.save = op_save,
 	.point = op_point,
 	.close_gate = op_close_gate,
@@ -304,6 +323,7 @@ enum nexus_error side_restart(struct side *side)
 		fprintf(stderr, "state on disk: %s\n", reason);
 		abort();
 	}
+	side_whole_restart(side);
 	handover = begin(side);
 	error = handover_settle(&handover);
 	if (error == NEXUS_OK)

@@ -28,6 +28,10 @@ struct side {
 	bool by_qemu;		/* calls come through dbus-vmstate */
 	bool take_only;		/* Import: all but the gate */
 	struct nexus_part part; /* in a group */
+	bool whole;		/* its nexus moves whole (sides-whole.h) */
+	bool logged_in;		/* as the nexus that moves */
+	unsigned int looks;	/* the nexus that it is otherwise */
+	unsigned int misplaced; /* PERSISTENT RESERVE OUT sent by another nexus: must stay 0 */
 	bool reset_seen;
 	bool told;	     /* a unit attention said that registrations were taken */
 	unsigned int busied; /* how often held commands were answered BUSY */
@@ -35,7 +39,7 @@ struct side {
 	uint64_t clock_s;
 	uint64_t budget; /* commands until a call has used up its time */
 	char message[NEXUS_MESSAGE_MAX];
-	char lun_error[256];
+	char lun_error[NEXUS_MESSAGE_MAX];
 
 	/* What happens at the named point. */
 	enum record_step at_step;
@@ -49,6 +53,10 @@ struct side {
 	unsigned int unjournalled; /* sent, and not on disk before: must stay 0 */
 	jmp_buf *killed;
 };
+
+/* Sends until no unit attention meets it. */
+void side_execute_as(struct side *side, unsigned int nexus, const uint8_t *cdb, const uint8_t *out,
+		     size_t out_len, uint8_t *in, size_t in_len, struct fake_result *ret);
 
 void side_init(struct side *side, struct fake_lun *lun, unsigned int nexus, const char *name,
 	       enum nexus_state state);

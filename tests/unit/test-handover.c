@@ -380,9 +380,9 @@ static void refusals(void)
 	bad[40] ^= 1;
 	CHECK_INT(side_import(&d, bad), NEXUS_ERROR_BAD_STATE);
 	CHECK_CONTAINS(d.message, "damaged");
-	snprintf(bad, sizeof(bad), "prmig=2.0%s", line + 9);
+	snprintf(bad, sizeof(bad), "prmig=3.0%s", line + 9);
 	CHECK_INT(side_import(&d, bad), NEXUS_ERROR_BAD_STATE);
-	CHECK_CONTAINS(d.message, "version 2.0");
+	CHECK_CONTAINS(d.message, "version 3.0");
 	CHECK_INT(side_import(&d, "hello"), NEXUS_ERROR_BAD_STATE);
 	CHECK_INT(side_import(&d, ""), NEXUS_ERROR_BAD_STATE);
 	d.clock_s += 601;

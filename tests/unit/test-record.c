@@ -142,9 +142,9 @@ static void newer_minor_version_is_read(void)
 	snprintf(newer + strlen(newer), sizeof(newer) - strlen(newer), ",crc=%08x",
 		 fields_crc32(newer, strlen(newer)));
 	CHECK(state_line_parse(newer, &line, reason));
-	newer[6] = '2';
+	newer[6] = '3';
 	CHECK(!state_line_parse(newer, &line, reason));
-	CHECK_CONTAINS(reason, "version 2.7");
+	CHECK_CONTAINS(reason, "version 3.7");
 }
 
 /* Whole, and yet it says what cannot be: made by hand, or by something else. */
