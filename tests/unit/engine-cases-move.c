@@ -147,10 +147,21 @@ static void case_73_move_to_registered(void)
 	STATE("B:x 5/B aptpl");
 	MOVED(1);
 	ATTENTIONS("");
-	/* To a nexus that is not open. */
+	CHECK_INT(OUT('B', REGISTER_AND_MOVE, .key = 'x', .new_key = 'a', .to = 'A'), GOOD);
+	STATE("A:a B:x 5/A");
+	CHECK_INT(OUT('A', REGISTER_AND_MOVE, .key = 'a', .new_key = 'x', .to = 'B',
+		      .unregister = true, .aptpl = true),
+		  GOOD);
+	STATE("B:x 5/B aptpl");
+	MOVED(3);
+	/* To a nexus that is not open, and to one that the LUN knows no more. */
+	engine_world_begin(w, true, "A:a B:b 1/A");
 	pr_engine_close(&w->engine, engine_slot(w, 'B'));
-	CHECK_INT(OUT('A', REGISTER, .new_key = 'a', .aptpl = true), GOOD);
-	STATE("A:a B:x 5/B aptpl");
+	pr_engine_close(&w->engine, engine_slot(w, 'C'));
+	CHECK_INT(OUT('A', REGISTER_AND_MOVE, .key = 'a', .new_key = 'c', .to = 'C'),
+		  INVALID_FIELD_IN_LIST);
+	CHECK_INT(OUT('A', REGISTER_AND_MOVE, .key = 'a', .new_key = 'x', .to = 'B'), GOOD);
+	STATE("A:a B:x 1/B");
 }
 
 /* SPEC_I_PT with a list of TransportIDs: B's and C's, of which the first says said_len for its length. */

@@ -112,6 +112,7 @@ static void unit_attentions(void)
 	CHECK(pr_engine_add_unit_attention(engine, b, 0x2a09));
 	CHECK(pr_engine_add_unit_attention(engine, b, 0x2a03));
 	CHECK(pr_engine_add_unit_attention(engine, b, 0x2a09)); /* waits already: keeps its place */
+	CHECK(pr_engine_add_unit_attention(engine, b, 0x2a03));
 	CHECK(pr_engine_add_unit_attention(engine, b, 0x2f00));
 	CHECK(!pr_engine_add_unit_attention(engine, b, 0x2b00)); /* none that a queue holds */
 	CHECK(!pr_engine_add_unit_attention(engine, b, 0));

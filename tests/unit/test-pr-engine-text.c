@@ -210,6 +210,7 @@ static void makes_no_sense(void)
 		{"generation=0,aptpl=0,type=0,holder=0,nexuses=vm:1:i", "entry 0"},
 		{"generation=0,aptpl=0,type=0,holder=0,nexuses=vm:1:A", "entry 0"},
 		{"generation=0,aptpl=0,type=0,holder=0,nexuses=vm:1:aba", "entry 0"},
+		{"generation=0,aptpl=0,type=0,holder=0,nexuses=vm:1:abb", "entry 0"},
 		{"generation=0,aptpl=0,type=0,holder=0,nexuses=vm:1::0", "entry 0"},
 		{"generation=0,aptpl=0,type=0,holder=0,nexuses=vm:1::1", "entry 0"},
 		{"generation=0,aptpl=0,type=0,holder=0,nexuses=vm:1::65536", "entry 0"},
