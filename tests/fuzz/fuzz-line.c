@@ -24,7 +24,7 @@ static bool same_terms(const struct record_terms *a, const struct record_terms *
 	       a->type == b->type && a->fenced == b->fenced && a->ptpl == b->ptpl &&
 	       a->generation == b->generation && a->count == b->count &&
 	       a->siblings == b->siblings && a->led == b->led && a->moved == b->moved &&
-	       a->time_s == b->time_s;
+	       a->whole == b->whole && a->time_s == b->time_s;
 }
 
 static void check_terms(const struct record_terms *terms)
@@ -36,6 +36,13 @@ static void check_terms(const struct record_terms *terms)
 	FUZZ_CHECK(terms->row == 1 || (terms->key != 0 && terms->count > terms->siblings));
 	FUZZ_CHECK(!holds || pr_type_valid(terms->type));
 	FUZZ_CHECK(!holds || pr_type_all_registrants(terms->type) == (terms->row == 4));
+}
+
+/* All of it can stand in a line as it is; then it fits. */
+static bool plain(const char *text)
+{
+	return strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			    "0123456789-_.:/@") == strlen(text);
 }
 
 /* What was read can be written, and reads the same; TransportIDs may not all fit. */
@@ -50,6 +57,9 @@ static void check_state_again(const struct state_line *line)
 	record.out_origin = line->origin;
 	memcpy(record.lun, line->lun, sizeof(line->lun));
 	memcpy(record.transport_ids, line->transport_ids, sizeof(line->transport_ids));
+	memcpy(record.ticket, line->ticket, sizeof(line->ticket));
+	if (line->terms.whole && !(plain(line->ticket) && plain(line->lun) && plain(line->source)))
+		return;
 	FUZZ_CHECK(state_line_format(&record, &line->unit_attentions, line->source, text));
 	FUZZ_CHECK(strlen(text) < NEXUS_STATE_LINE_MAX && fuzz_printable(text, sizeof(text)));
 	FUZZ_CHECK(strpbrk(text, " \"'\\;+") == NULL);
@@ -60,6 +70,8 @@ static void check_state_again(const struct state_line *line)
 	for (size_t i = 0; i < again.unit_attentions.count; i++)
 		FUZZ_CHECK(line->unit_attentions.asc_ascq[i] == again.unit_attentions.asc_ascq[i]);
 	FUZZ_CHECK(same_port(&line->origin, &again.origin));
+	FUZZ_CHECK(strcmp(line->ticket, again.ticket) == 0);
+	FUZZ_CHECK((line->ticket[0] != '\0') == line->terms.whole);
 	for (size_t i = 0; i < RECORD_TRANSPORT_IDS; i++) {
 		if (strlen(text) > NEXUS_STATE_LINE_MAX - 3 * PR_TRANSPORT_ID_TEXT_MAX)
 			cut = cut || again.transport_ids[i][0] == '\0';

@@ -22,6 +22,7 @@ static void make_terms(struct fuzz_source *source, struct record_terms *terms)
 	terms->siblings = fuzz_u16(source);
 	terms->led = fuzz_bool(source);
 	terms->moved = fuzz_bool(source);
+	terms->whole = fuzz_bool(source);
 	terms->time_s = fuzz_u64(source) & INT64_MAX;
 }
 
@@ -41,7 +42,8 @@ static void make_flags(struct fuzz_source *source, struct record *record)
 			       &record->in_loaded,	&record->in_done,
 			       &record->in_ran,		&record->in_exact,
 			       &record->in_added,	&record->in_register_due,
-			       &record->in_kept,	&record->own_transport_id};
+			       &record->in_kept,	&record->own_transport_id,
+			       &record->in_arrived,	&record->away};
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		*flags[i] = fuzz_bool(source);
@@ -98,7 +100,7 @@ static bool same_terms(const struct record_terms *a, const struct record_terms *
 	       a->type == b->type && a->fenced == b->fenced && a->ptpl == b->ptpl &&
 	       a->generation == b->generation && a->count == b->count &&
 	       a->siblings == b->siblings && a->led == b->led && a->moved == b->moved &&
-	       a->time_s == b->time_s;
+	       a->whole == b->whole && a->time_s == b->time_s;
 }
 
 static bool same_port(const struct record_port *a, const struct record_port *b)
@@ -116,7 +118,8 @@ static bool same_flags(const struct record *a, const struct record *b)
 	       a->in_registered == b->in_registered && a->in_loaded == b->in_loaded &&
 	       a->in_done == b->in_done && a->in_ran == b->in_ran && a->in_exact == b->in_exact &&
 	       a->in_added == b->in_added && a->in_register_due == b->in_register_due &&
-	       a->in_kept == b->in_kept && a->own_transport_id == b->own_transport_id;
+	       a->in_kept == b->in_kept && a->own_transport_id == b->own_transport_id &&
+	       a->in_arrived == b->in_arrived && a->away == b->away;
 }
 
 static bool same_numbers(const struct record *a, const struct record *b)
