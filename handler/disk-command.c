@@ -173,6 +173,7 @@ static void begin_write_same(const struct disk *disk, const struct disk_row *row
 	if (!extent_at_most(command, DISK_WRITE_SAME_MAX, at) || !extent_in_range(disk, command))
 		return;
 	command->data_blocks = no_data ? 0 : 1;
+	command->data_exact = true;
 	command->action = DISK_WRITE_SAME;
 }
 
@@ -185,6 +186,7 @@ static void begin_compare_and_write(const struct disk *disk, const uint8_t *cdb,
 	if (!extent_at_most(command, DISK_COMPARE_MAX, 13) || !extent_in_range(disk, command))
 		return;
 	command->data_blocks = 2 * command->blocks;
+	command->data_exact = true;
 	extent_action(command, DISK_COMPARE_AND_WRITE);
 }
 
@@ -223,7 +225,7 @@ static void take_unmap_list(const struct disk *disk, const uint8_t *list, size_t
 		const uint8_t *at = list + UNMAP_HEADER_LEN + i * UNMAP_DESCRIPTOR_LEN;
 		struct disk_extent extent = {be_get64(at), be_get32(at + 8)};
 
-		if (extent.lba >= disk->blocks || extent.blocks > disk->blocks - extent.lba) {
+		if (extent.lba > disk->blocks || extent.blocks > disk->blocks - extent.lba) {
 			disk_refuse(command, SCSI_ILLEGAL_REQUEST, SCSI_ASC_LBA_OUT_OF_RANGE);
 			return;
 		}

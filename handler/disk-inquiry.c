@@ -77,13 +77,13 @@ static size_t put_block_limits(const struct disk *disk, uint8_t *page)
 {
 	page[4] = 0x01; /* WSNZ */
 	page[5] = DISK_COMPARE_MAX;
-	be_put16(page + 6, (uint16_t)(1u << disk->physical_exponent));
+	be_put16(page + 6, (uint16_t)(1u << disk->granularity_exponent));
 	be_put32(page + 8, DISK_TRANSFER_MAX);
 	be_put32(page + 12, OPTIMAL_TRANSFER_BYTES / disk->block_len_bytes);
 	if (disk->thin) {
 		be_put32(page + 20, UINT32_MAX);
 		be_put32(page + 24, DISK_EXTENTS_MAX);
-		be_put32(page + 28, 1u << disk->physical_exponent);
+		be_put32(page + 28, 1u << disk->granularity_exponent);
 		page[32] = 0x80; /* UGAVALID: aligned with LBA 0 */
 	}
 	be_put64(page + 36, DISK_WRITE_SAME_MAX);

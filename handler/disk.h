@@ -25,7 +25,7 @@
 #define DISK_EXTENTS_MAX 128
 #define DISK_LBA_STATUS_MAX 32	/* descriptors in one answer */
 #define DISK_TRANSFER_MAX 32768 /* blocks of one command */
-#define DISK_WRITE_SAME_MAX 262144
+#define DISK_WRITE_SAME_MAX 65535
 #define DISK_COMPARE_MAX 64 /* blocks of COMPARE AND WRITE */
 #define DISK_SERIAL_MAX 64
 #define DISK_DESIGNATOR_MAX 160
@@ -34,8 +34,9 @@
 struct disk {
 	uint64_t blocks;
 	uint32_t block_len_bytes;
-	uint8_t physical_exponent; /* logical blocks in a physical one: 2 to this */
-	bool thin;		   /* blocks can be given back, and are zeros then */
+	uint8_t physical_exponent;    /* logical blocks in a physical one: 2 to this */
+	uint8_t granularity_exponent; /* as many are best written or given back together: 2 to this */
+	bool thin;		      /* blocks can be given back, and are zeros then */
 	char serial[DISK_SERIAL_MAX + 1];
 	uint8_t designator
 		[DISK_DESIGNATOR_MAX]; /* a designation descriptor of VPD 83h, of the logical unit */
@@ -66,7 +67,8 @@ struct disk_command {
 	uint64_t lba;
 	uint32_t blocks;
 	uint32_t data_blocks; /* of data-out */
-	uint32_t list_len;    /* of a parameter list */
+	bool data_exact; /* more of it than that is no mere excess: the CDB means something else */
+	uint32_t list_len; /* of a parameter list */
 	uint32_t allocation_len;
 	bool fua;
 	bool unmap;

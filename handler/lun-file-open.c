@@ -16,7 +16,7 @@
 #include "lun-file-beside.h"
 #include "percent.h"
 
-#define FILE_PHYSICAL_BYTES 4096 /* what file systems like */
+#define FILE_GRANULARITY_BYTES 4096 /* what file systems like */
 
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct file_disk *all;
@@ -205,7 +205,7 @@ static bool describe_file(struct disk *disk, const char *path, const struct foun
 			  char *reason)
 {
 	disk->block_len_bytes = FILE_BLOCK_BYTES;
-	disk->physical_exponent = exponent(FILE_BLOCK_BYTES, FILE_PHYSICAL_BYTES);
+	disk->granularity_exponent = exponent(FILE_BLOCK_BYTES, FILE_GRANULARITY_BYTES);
 	disk->blocks = found->size / FILE_BLOCK_BYTES;
 	disk->thin = try_thin(found);
 	return identify_file(disk, path, reason);
@@ -232,6 +232,7 @@ static bool describe_node(struct disk *disk, const char *path, const struct foun
 	}
 	disk->block_len_bytes = (uint32_t)block_len;
 	disk->physical_exponent = exponent((uint32_t)block_len, physical_len);
+	disk->granularity_exponent = disk->physical_exponent;
 	disk->blocks = size / (uint32_t)block_len;
 	disk->thin = found->node.thin;
 	snprintf(disk->serial, sizeof(disk->serial), "%.*s", DISK_SERIAL_MAX, found->node.name);

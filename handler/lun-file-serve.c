@@ -13,6 +13,10 @@ static bool data_out_fits(struct file_serving *serving)
 	serving->data_out_len = (uint64_t)command->data_blocks * serving->block_len;
 	if (command->action == DISK_UNMAP || command->action == DISK_MODE_SELECT)
 		serving->data_out_len = command->list_len;
+	if (command->data_exact && serving->io->data_len != serving->data_out_len) {
+		disk_refuse(command, SCSI_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB);
+		return false;
+	}
 	if (serving->io->data_len >= serving->data_out_len)
 		return true;
 	disk_refuse(command, SCSI_ABORTED_COMMAND, SCSI_ASC_DATA_PHASE_ERROR);

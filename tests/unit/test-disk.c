@@ -17,7 +17,8 @@ static void begin(bool thin)
 	disk = (struct disk){
 		.blocks = BLOCKS,
 		.block_len_bytes = 512,
-		.physical_exponent = 3,
+		.physical_exponent = 2,
+		.granularity_exponent = 3,
 		.thin = thin,
 		.serial = "6001405a",
 		.designator_len = sizeof(designator),
@@ -170,7 +171,7 @@ static void test_capacity(void)
 	ask(sixteen);
 	CHECK_INT(command.reply_len, 32);
 	CHECK_BYTES(command.reply,
-		    "\x00\x00\x00\x01\x23\x45\x67\x88\x00\x00\x02\x00\x00\x03\xc0\x00", 16);
+		    "\x00\x00\x00\x01\x23\x45\x67\x88\x00\x00\x02\x00\x00\x02\xc0\x00", 16);
 	sixteen[13] = 12;
 	ask(sixteen);
 	CHECK_INT(command.reply_len, 12);
@@ -543,6 +544,9 @@ static void test_unmap(void)
 	CHECK_INT(unmap(list, 40), 0x52100);
 	be_put32(list + 32, 0);
 	CHECK_INT(unmap(list, 40), 0x52100);
+	be_put64(list + 24, BLOCKS); /* nothing, at the end */
+	CHECK_INT(unmap(list, 40), 0);
+	CHECK_INT(command.extent_count, 1);
 	/* As many as there may be, and one more. */
 	memset(list, 0, sizeof(list));
 	be_put16(list + 2, 16 * DISK_EXTENTS_MAX);

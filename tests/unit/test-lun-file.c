@@ -191,6 +191,16 @@ static void fill(uint8_t *data, size_t len, unsigned int seed)
 		data[i] = (uint8_t)(i * 7 + i / BLOCK * 13 + seed);
 }
 
+/* As much as the file occupies. */
+static uint64_t space(void)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		abort();
+	return (uint64_t)st.st_blocks * 512;
+}
+
 /* ---- tests ---- */
 
 static void test_connect(void)
@@ -285,6 +295,24 @@ static unsigned int compare_and_write(uint64_t lba, uint8_t blocks, void *data)
 
 	be_put64(cdb + 2, lba);
 	return sense_of(run(cdb, SCSI_DIR_OUT, data, (size_t)blocks * 2 * BLOCK));
+}
+
+/* A CDB of one byte for the length cannot say 256: it says 0, and all that data is not for nothing. */
+static void test_exact_data(void)
+{
+	static uint8_t data[4 * 512];
+	uint8_t compare[16] = {0x89}, same[16] = {0x93, [13] = 1};
+
+	begin();
+	CHECK_INT(sense_of(run(compare, SCSI_DIR_OUT, data, sizeof(data))), 0x52400);
+	CHECK_INT(sense_of(run(compare, SCSI_DIR_OUT, NULL, 0)), 0);
+	compare[13] = 1;
+	CHECK_INT(sense_of(run(compare, SCSI_DIR_OUT, data, sizeof(data))), 0x52400);
+	CHECK_INT(sense_of(run(compare, SCSI_DIR_OUT, data, BLOCK)), 0x52400);
+	CHECK_INT(sense_of(run(same, SCSI_DIR_OUT, data, 2 * BLOCK)), 0x52400);
+	CHECK_INT(sense_of(run(same, SCSI_DIR_OUT, data, BLOCK / 2)), 0x52400);
+	CHECK_INT(space(), 0);
+	end();
 }
 
 static void test_compare_and_write(void)
@@ -423,15 +451,6 @@ static bool all_are(const uint8_t *data, size_t len, uint8_t value)
 		if (data[i] != value)
 			return false;
 	return true;
-}
-
-static uint64_t space(void)
-{
-	struct stat st;
-
-	if (stat(path, &st) != 0)
-		abort();
-	return (uint64_t)st.st_blocks * 512;
 }
 
 /* What GET LBA STATUS says from there on: how many blocks, and whether they are mapped. */
@@ -813,6 +832,7 @@ int main(void)
 	CHECK_RUN(test_connect);
 	CHECK_RUN(test_data);
 	CHECK_RUN(test_range);
+	CHECK_RUN(test_exact_data);
 	CHECK_RUN(test_compare_and_write);
 	CHECK_RUN(test_compare_and_write_alone);
 	CHECK_RUN(test_verify);
