@@ -57,7 +57,9 @@ enum nexus_error handover_whole_unleave(struct handover *handover)
 		return no_answer(handover, "taking the nexus back after an Export that failed");
 	record->away = false;
 	record->state = NEXUS_ACTIVE;
-	return handover_conclude(handover);
+	if (handover_conclude(handover) == NEXUS_OK)
+		handover->ops->tidy(handover->user, record->out.id);
+	return record->step == RECORD_STEP_NONE ? NEXUS_OK : NEXUS_ERROR_LUN;
 }
 
 static enum nexus_error leave_first(struct handover *handover)

@@ -109,6 +109,12 @@ static bool take_lun(struct lun_iscsi_definition *definition, struct word value)
 	return true;
 }
 
+static bool take_move(struct lun_iscsi_definition *definition, struct word value)
+{
+	definition->move = word_is(value, "yes");
+	return definition->move || word_is(value, "no");
+}
+
 static bool take_chap(char *ret, struct word value)
 {
 	if (value.len == 0 || value.len > LUN_ISCSI_CHAP_MAX)
@@ -146,11 +152,17 @@ static const struct key {
 	 take_initiator},
 	{SECTION_CHAP, "user", "1 to 255 bytes", take_user},
 	{SECTION_CHAP, "password", "1 to 255 bytes", take_password},
+	{SECTION_LUN, "move",
+	 "yes, where the hosts that the guest moves between have this same definition and the "
+	 "target "
+	 "keeps registrations beyond a session; else no",
+	 take_move},
 };
 
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 #define KEY_USER 5
 #define KEY_PASSWORD 6
+#define KEY_MOVE 7
 
 /* ---- lines ---- */
 
@@ -173,8 +185,8 @@ static bool refuse_key(struct parser *parser, struct word name)
 		return refuse_line(parser, "[chap] takes %s, and this line is neither",
 				   "user=... and password=...");
 	return refuse_line(parser,
-			   "\"%s\" is no key of [lun]: the keys are backend, portal, target, lun "
-			   "and initiator",
+			   "\"%s\" is no key of [lun]: the keys are backend, portal, target, lun, "
+			   "initiator and move",
 			   quote(name).text);
 }
 
@@ -235,7 +247,8 @@ static bool complete(const struct parser *parser)
 	bool user = parser->seen & 1u << KEY_USER, password = parser->seen & 1u << KEY_PASSWORD;
 
 	for (size_t i = 0; i < KEYS; i++) {
-		bool optional = keys[i].section == SECTION_CHAP && user == password;
+		bool optional =
+			i == KEY_MOVE || (keys[i].section == SECTION_CHAP && user == password);
 
 		if (optional || parser->seen & 1u << i)
 			continue;
@@ -274,8 +287,8 @@ static uint64_t hash_text(uint64_t hash, const char *text)
 	return hash;
 }
 
-void lun_iscsi_definition_isid(const struct lun_iscsi_definition *definition,
-			       uint8_t ret_isid[LUN_ISCSI_ISID_LEN])
+static void make_isid(const struct lun_iscsi_definition *definition, const char *what,
+		      uint8_t ret_isid[LUN_ISCSI_ISID_LEN])
 {
 	uint64_t hash = 0xcbf29ce484222325;
 	char lun[8];
@@ -284,10 +297,24 @@ void lun_iscsi_definition_isid(const struct lun_iscsi_definition *definition,
 	hash = hash_text(hash, definition->initiator);
 	hash = hash_text(hash, definition->target);
 	hash = hash_text(hash, lun);
+	if (what[0] != '\0')
+		hash = hash_text(hash, what);
 	hash ^= hash >> 40;
 	ret_isid[0] = 0x80; /* RFC 7143, 11.12.5: T = 10b, random */
 	for (unsigned int i = 1; i < LUN_ISCSI_ISID_LEN; i++)
 		ret_isid[i] = (uint8_t)(hash >> (8 * (LUN_ISCSI_ISID_LEN - 1 - i)));
+}
+
+void lun_iscsi_definition_isid(const struct lun_iscsi_definition *definition,
+			       uint8_t ret_isid[LUN_ISCSI_ISID_LEN])
+{
+	make_isid(definition, "", ret_isid);
+}
+
+void lun_iscsi_definition_marker_isid(const struct lun_iscsi_definition *definition,
+				      uint8_t ret_isid[LUN_ISCSI_ISID_LEN])
+{
+	make_isid(definition, "marker", ret_isid);
 }
 
 bool lun_iscsi_definition_same_nexus(const struct lun_iscsi_definition *a,

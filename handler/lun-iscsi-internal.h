@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 
+#include "lun-move.h"
 #include "lun-iscsi-session.h"
 #include "lun-iscsi.h"
 
@@ -52,6 +53,10 @@ struct lun_iscsi {
 	enum lun_iscsi_link link;
 	bool renewed; /* made again since the last lun_connect */
 	struct lun_iscsi_definition definition;
+	bool away;	   /* the nexus is not this host's: the session is one that looks */
+	bool place_wanted; /* until away is what place_away says */
+	bool place_away;
+	bool place_good;
 	bool connect_wanted; /* until the outcome is below */
 	bool connect_good;
 	bool missing;
@@ -74,6 +79,13 @@ struct lun_iscsi {
 };
 
 uint64_t lun_iscsi_now_ms(void);
+/*
+ * lun-iscsi.c: the nexus is to be here, or away: ends the session that there is and logs in with the other. Away: when this returns no session of
+ * the nexus is left, whether or not the other login succeeded (false).
+ */
+bool lun_iscsi_place(struct lun_iscsi *iscsi, bool away, char *reason);
+/* lun-iscsi-move.c */
+extern const struct lun_move_ops lun_iscsi_move;
 void *lun_iscsi_run(void *lun_iscsi);
 bool lun_iscsi_stopping(struct lun_iscsi *iscsi);
 

@@ -147,11 +147,11 @@ bool lun_iscsi_identify(struct lun_iscsi *iscsi, bool fully, struct lun_identity
 /* ---- login and logout ---- */
 
 static bool choose_isid(const struct lun_iscsi *iscsi,
-			const struct lun_iscsi_definition *definition, uint8_t *isid)
+			const struct lun_iscsi_definition *definition, bool away, uint8_t *isid)
 {
 	lun_iscsi_definition_isid(definition, isid);
 	/* With the ISID of the nexus it would end the session of whoever has it now. */
-	return !iscsi->probe ||
+	return (!iscsi->probe && !away) ||
 	       getrandom(isid + 1, LUN_ISCSI_ISID_LEN - 1, 0) == LUN_ISCSI_ISID_LEN - 1;
 }
 
@@ -159,12 +159,14 @@ static bool open_session(struct lun_iscsi *iscsi, char *portal, char *reason)
 {
 	struct lun_iscsi_definition definition;
 	uint8_t isid[LUN_ISCSI_ISID_LEN];
+	bool away;
 
 	pthread_mutex_lock(&iscsi->lock);
 	definition = iscsi->definition;
+	away = iscsi->away;
 	pthread_mutex_unlock(&iscsi->lock);
 	memcpy(portal, definition.portal, sizeof(definition.portal));
-	if (choose_isid(iscsi, &definition, isid))
+	if (choose_isid(iscsi, &definition, away, isid))
 		iscsi->session = lun_iscsi_session_open(&definition, isid, reason);
 	else
 		snprintf(reason, LUN_REASON_MAX, "no random numbers: %s", strerror(errno));

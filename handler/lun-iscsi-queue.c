@@ -160,11 +160,21 @@ static bool send_one(struct lun_iscsi *iscsi, struct lun_io *io)
 void lun_iscsi_send_waiting(struct lun_iscsi *iscsi)
 {
 	struct lun_io *io;
+	bool away;
 
+	pthread_mutex_lock(&iscsi->lock);
+	away = iscsi->away;
+	pthread_mutex_unlock(&iscsi->lock);
 	while (iscsi->busy < LUN_ISCSI_DEPTH) {
 		io = lun_iscsi_queue_take(&iscsi->waiting);
 		if (io == NULL)
 			return;
+		/* By another nexus than the guest's nothing goes that a closed gate would not let through. */
+		if (away && !scsi_cdb_passes_closed_gate(io->cdb)) {
+			lun_result_not_ready(&io->result);
+			answer(io, false);
+			continue;
+		}
 		/* What libiscsi has no room for. */
 		if (io->cdb_len > LUN_ISCSI_CDB_MAX)
 			answer_check(io, SCSI_ILLEGAL_REQUEST, SCSI_ASC_INVALID_OPERATION_CODE,

@@ -104,6 +104,71 @@ static void recover(struct lun_iscsi *iscsi)
 	conclude(iscsi, NULL, missing, reason);
 }
 
+/* ---- away and here ---- */
+
+#define QUIET_MS 2000
+
+/* Nothing is to be at the LUN when its session ends: the gate is closed, and what passes it waits for this. */
+static void become_quiet(struct lun_iscsi *iscsi)
+{
+	uint64_t until_ms = lun_iscsi_now_ms() + QUIET_MS;
+
+	while (iscsi->busy > 0 && lun_iscsi_now_ms() < until_ms &&
+	       lun_iscsi_session_state(iscsi->session) == LUN_ISCSI_LOGGED_IN)
+		lun_iscsi_serve(iscsi, until_ms);
+}
+
+static bool place_wanted(struct lun_iscsi *iscsi, bool *ret_away)
+{
+	bool wanted;
+
+	pthread_mutex_lock(&iscsi->lock);
+	wanted = iscsi->place_wanted;
+	*ret_away = iscsi->place_away;
+	pthread_mutex_unlock(&iscsi->lock);
+	return wanted;
+}
+
+static void placed(struct lun_iscsi *iscsi, bool good, const char *reason)
+{
+	pthread_mutex_lock(&iscsi->lock);
+	iscsi->place_wanted = false;
+	iscsi->place_good = good;
+	if (!good)
+		snprintf(iscsi->reason, sizeof(iscsi->reason), "%s", reason);
+	pthread_cond_broadcast(&iscsi->concluded);
+	pthread_mutex_unlock(&iscsi->lock);
+}
+
+static void run_place(struct lun_iscsi *iscsi, bool away)
+{
+	struct lun_identity identity;
+	char reason[LUN_REASON_MAX];
+	uint64_t now_ms;
+	bool missing;
+
+	if (iscsi->session != NULL) {
+		become_quiet(iscsi);
+		lun_iscsi_log_out(iscsi);
+		lun_iscsi_take_back(iscsi);
+	}
+	pthread_mutex_lock(&iscsi->lock);
+	iscsi->away = away;
+	pthread_mutex_unlock(&iscsi->lock);
+	if (lun_iscsi_log_in(iscsi, false, &identity, &missing, reason)) {
+		lun_iscsi_answer_lost(iscsi);
+		set_link(iscsi, LUN_ISCSI_UP);
+		placed(iscsi, true, "");
+		return;
+	}
+	log_warning("LUN '%s': %s", iscsi->name, reason);
+	now_ms = lun_iscsi_now_ms();
+	iscsi->retry_ms = now_ms + RETRY_MS;
+	iscsi->recover_until_ms = now_ms + RECOVER_MS;
+	set_link(iscsi, LUN_ISCSI_RECOVERING);
+	placed(iscsi, false, reason);
+}
+
 /* ---- the three states ---- */
 
 static bool connect_wanted(struct lun_iscsi *iscsi)
@@ -195,8 +260,13 @@ void *lun_iscsi_run(void *user)
 {
 	struct lun_iscsi *iscsi = user;
 	enum lun_iscsi_link link;
+	bool away;
 
 	while (take_submitted(iscsi, &link)) {
+		if (place_wanted(iscsi, &away)) {
+			run_place(iscsi, away);
+			continue;
+		}
 		switch (link) {
 		case LUN_ISCSI_GONE:
 			run_gone(iscsi);
@@ -213,5 +283,6 @@ void *lun_iscsi_run(void *user)
 	}
 	lun_iscsi_log_out(iscsi);
 	conclude(iscsi, NULL, false, "it is being closed");
+	placed(iscsi, false, "it is being closed");
 	return NULL;
 }

@@ -104,9 +104,11 @@ static bool define_locked(struct lun_iscsi *iscsi, const struct lun_iscsi_defini
 			  char *reason)
 {
 	if (iscsi->identity.designator[0] != '\0' &&
-	    !lun_iscsi_definition_same_nexus(&iscsi->definition, definition)) {
+	    (!lun_iscsi_definition_same_nexus(&iscsi->definition, definition) ||
+	     iscsi->definition.move != definition->move)) {
 		snprintf(reason, LUN_REASON_MAX,
-			 "target, lun or initiator in %s.conf have changed while it was in use: "
+			 "target, lun, initiator or move in %s.conf have changed while it was in "
+			 "use: "
 			 "change them back, or delete the backstore and create it again",
 			 iscsi->name);
 		return false;
@@ -148,6 +150,23 @@ static bool iscsi_connect(struct lun *lun, struct lun_identity *ret_identity, ch
 	return good;
 }
 
+bool lun_iscsi_place(struct lun_iscsi *iscsi, bool away, char *reason)
+{
+	bool good;
+
+	pthread_mutex_lock(&iscsi->lock);
+	iscsi->place_away = away;
+	iscsi->place_wanted = true;
+	wake(iscsi);
+	while (iscsi->place_wanted)
+		pthread_cond_wait(&iscsi->concluded, &iscsi->lock);
+	good = iscsi->place_good;
+	if (!good)
+		snprintf(reason, LUN_REASON_MAX, "%s", iscsi->reason);
+	pthread_mutex_unlock(&iscsi->lock);
+	return good;
+}
+
 static void iscsi_destroy(struct lun *lun)
 {
 	struct lun_iscsi *iscsi = to_iscsi(lun);
@@ -171,6 +190,7 @@ static const struct lun_ops iscsi_ops = {
 	.connect = iscsi_connect,
 	.is_connected = iscsi_is_connected,
 	.submit = iscsi_submit,
+	.move = &lun_iscsi_move,
 	.destroy = iscsi_destroy,
 };
 

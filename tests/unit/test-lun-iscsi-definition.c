@@ -40,6 +40,25 @@ static void test_whole(void)
 	CHECK_STR(reason, "");
 }
 
+static void test_move(void)
+{
+	uint8_t nexus[LUN_ISCSI_ISID_LEN], marker[LUN_ISCSI_ISID_LEN];
+
+	CHECK(parse(LUN_LINES));
+	CHECK(!definition.move);
+	CHECK(parse(LUN_LINES "move=no\n"));
+	CHECK(!definition.move);
+	lun_iscsi_definition_isid(&definition, nexus);
+	CHECK(parse(LUN_LINES "move=yes\n" CHAP_LINES));
+	CHECK(definition.move);
+	/* The same nexus with and without it; the marker's is another one. */
+	lun_iscsi_definition_isid(&definition, marker);
+	CHECK(memcmp(nexus, marker, sizeof(nexus)) == 0);
+	lun_iscsi_definition_marker_isid(&definition, marker);
+	CHECK(memcmp(nexus, marker, sizeof(nexus)) != 0);
+	CHECK_INT(marker[0], 0x80);
+}
+
 /* The one to copy. */
 static void test_example(void)
 {
@@ -95,9 +114,10 @@ static void test_wrong(void)
 		{LUN_LINES "[chap]\npassword=" SECRET "\n", "has no user in [chap]"},
 		{"backend=iscsi\n", PATH ", line 1: a key before any section: write [lun] above"},
 		{"[lun]\n\nbackend=fc\n", "line 3: \"fc\" is no value for backend: it takes iscsi"},
-		{"[lun]\ncolour=red\n",
-		 "line 2: \"colour\" is no key of [lun]: the keys are backend, portal, target, lun "
-		 "and initiator"},
+		{"[lun]\ncolour=red\n", "line 2: \"colour\" is no key of [lun]: the keys are "
+					"backend, portal, target, lun, "
+					"initiator and move"},
+		{LUN_LINES "move=1\n", "line 7: \"1\" is no value for move: it takes yes, where"},
 		{"[lun]\nlun\n", "lun has no value: write lun=, then the number of the LUN"},
 		{"[lun]\nlun=\n", "\"\" is no value for lun"},
 		{"[lun]\nlun=16384\n", "\"16384\" is no value for lun: it takes the number"},
@@ -347,6 +367,7 @@ int main(void)
 	snprintf(command, sizeof(command), "mkdir -p %s/etc/prmig", root);
 	CHECK(system(command) == 0);
 	CHECK_RUN(test_whole);
+	CHECK_RUN(test_move);
 	CHECK_RUN(test_example);
 	CHECK_RUN(test_layout);
 	CHECK_RUN(test_wrong);
