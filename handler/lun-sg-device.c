@@ -303,11 +303,7 @@ bool lun_sg_device_inspect(const char *path, mode_t mode, dev_t rdev,
 		dir.class_path = PATHS_DEV_CHAR;
 		return inspect_char(path, &dir, ret_device, ret_missing, reason);
 	case S_IFREG:
-		return refuse(reason,
-			      "%s is a regular file: a file needs emulated reservations, which "
-			      "this version does not have; give a SCSI disk, such as "
-			      "/dev/disk/by-id/wwn-0x...",
-			      path);
+		return refuse(reason, "%s is a regular file now: give a SCSI disk", path);
 	case S_IFDIR:
 		return refuse(reason, "%s is a directory: give a SCSI disk", path);
 	default:

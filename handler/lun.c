@@ -6,40 +6,71 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lun-emulate.h"
+#include "lun-file.h"
 #include "lun-iscsi.h"
 #include "lun-mpath.h"
 #include "lun-sg.h"
 
-/* False: no backend of this version takes cfg. */
-static bool lun_backend_offered(const struct cfgstring *cfg, char *reason)
+/* Reservations are prmig's own: by word, or because a file has none. */
+static bool wants_emulation(const struct cfgstring *cfg)
 {
-	if (cfg->pr == CFGSTRING_PR_EMULATE) {
-		snprintf(reason, LUN_REASON_MAX,
-			 "pr=emulate: this version does not emulate reservations; leave the option "
-			 "out, and give a SCSI disk that has persistent reservations itself");
+	return cfg->pr == CFGSTRING_PR_EMULATE || (cfg->lun_is_path && lun_file_is(cfg->lun));
+}
+
+static bool refuse_passthrough(const struct cfgstring *cfg, char *reason)
+{
+	if (cfg->pr != CFGSTRING_PR_PASSTHROUGH || !wants_emulation(cfg))
 		return false;
-	}
+	snprintf(reason, LUN_REASON_MAX,
+		 "pr=passthrough: a file has no persistent reservations to pass through; leave the "
+		 "option out, and prmig emulates them");
 	return true;
+}
+
+/* The file backend's: a file, or by word a block device that takes no SCSI commands. */
+static bool is_file(const struct cfgstring *cfg)
+{
+	if (lun_file_is(cfg->lun))
+		return true;
+	return cfg->pr == CFGSTRING_PR_EMULATE && !lun_mpath_is(cfg->lun) &&
+	       lun_file_is_node(cfg->lun);
 }
 
 bool lun_check(const struct cfgstring *cfg, bool *ret_missing, char *reason)
 {
 	*ret_missing = false;
-	if (!lun_backend_offered(cfg, reason))
+	if (refuse_passthrough(cfg, reason))
 		return false;
 	if (!cfg->lun_is_path)
 		return lun_iscsi_check(cfg, ret_missing, reason);
+	if (is_file(cfg))
+		return lun_file_check(cfg, ret_missing, reason);
 	return lun_mpath_is(cfg->lun) ? lun_mpath_check(cfg, ret_missing, reason)
 				      : lun_sg_check(cfg, ret_missing, reason);
 }
 
-struct lun *lun_new(const struct cfgstring *cfg, char *reason)
+/* By what data goes. */
+static struct lun *backend_new(const struct cfgstring *cfg, char *reason)
 {
-	if (!lun_backend_offered(cfg, reason))
-		return NULL;
 	if (!cfg->lun_is_path)
 		return lun_iscsi_new(cfg, reason);
+	if (is_file(cfg))
+		return lun_file_new(cfg, reason);
 	return lun_mpath_is(cfg->lun) ? lun_mpath_new(cfg, reason) : lun_sg_new(cfg, reason);
+}
+
+struct lun *lun_new(const struct cfgstring *cfg, const char *name, char *reason)
+{
+	struct lun *backend;
+
+	if (refuse_passthrough(cfg, reason))
+		return NULL;
+	backend = backend_new(cfg, reason);
+	if (backend == NULL || !wants_emulation(cfg))
+		return backend;
+	return lun_emulate_new(backend, cfg, name, cfg->lun_is_path && lun_file_is(cfg->lun),
+			       reason);
 }
 
 bool lun_connect(struct lun *lun, struct lun_identity *ret_identity, char *reason)

@@ -41,6 +41,10 @@ struct lun_io {
 					    on this LUN */
 	struct lun_io *next;		 /* the backend's */
 	uint64_t deadline_ms;		 /* the backend's */
+	/* Of a backend in front of another (lun-emulate-command.c). */
+	struct lun *front;
+	void (*front_done)(struct lun_io *io);
+	unsigned int front_epoch;
 };
 
 #define LUN_UNIT_ATTENTION_MAX 4
@@ -114,9 +118,9 @@ struct lun {
  */
 bool lun_check(const struct cfgstring *cfg, bool *ret_missing, char *reason);
 
-/* Makes the backend that cfg asks for, its threads included; does no I/O. NULL and a reason when it
- * cannot. */
-struct lun *lun_new(const struct cfgstring *cfg, char *reason);
+/* Makes the backend that cfg asks for, its threads included, for the nexus of that name; does no I/O. NULL and a reason
+ * when it cannot. */
+struct lun *lun_new(const struct cfgstring *cfg, const char *name, char *reason);
 
 /*
  * (Re)connects: opens the device or logs in, identifies the LUN (VPD 83h, capacity). Blocks up to

@@ -201,7 +201,7 @@ struct nexus *nexus_open(const struct nexus_config *config, const struct nexus_p
 		snprintf(reason, LUN_REASON_MAX, "out of memory");
 		return NULL;
 	}
-	nexus->lun = lun_new(&config->cfg, reason);
+	nexus->lun = lun_new(&config->cfg, config->name, reason);
 	if (nexus->lun == NULL)
 		goto fail;
 	load(nexus);

@@ -151,6 +151,13 @@ void scsi_vpd_clamp_block_limits(uint8_t *page, size_t len, uint32_t max_blocks)
  */
 size_t scsi_rsoc_rewrite(const uint8_t *cdb, uint8_t *data, size_t len, bool filter, bool mask_pr);
 
+/*
+ * REPORT SUPPORTED OPERATION CODES data-in of a LUN in front of which prmig decides on reservations: PERSISTENT RESERVE IN and OUT as the
+ * engine has them (pr-engine.h), no RESERVE and no RELEASE, whatever the LUN has. data: len bytes of answer in size bytes; returns the new
+ * length.
+ */
+size_t scsi_rsoc_emulate(const uint8_t *cdb, uint8_t *data, size_t len, size_t size);
+
 /* True: the command does not report (and clear) unit attentions: INQUIRY, REPORT LUNS, REQUEST
  * SENSE (SPC-4, SAM-5 5.14). */
 bool scsi_cdb_ignores_unit_attention(uint8_t opcode);

@@ -20,7 +20,7 @@ static const struct cfgstring cfg = {.lun = DISK, .lun_is_path = true};
 static void begin(void)
 {
 	behind = fake_lun_create(NULL, NULL);
-	lun = lun_new(&cfg, reason);
+	lun = lun_new(&cfg, "vm1", reason);
 	if (behind == NULL || lun == NULL)
 		abort();
 	device_error = 0;
