@@ -219,7 +219,8 @@ static enum way judge_locked(struct emulation *emulation, struct lun_emulate *in
 
 	ret->answered = not_here;
 	/* What changes nothing is answered at a door that is closed, too; but who is registered is not known there. */
-	if (instance->door != EMULATE_INSIDE && !scsi_cdb_passes_closed_gate(cdb))
+	if ((instance->door != EMULATE_INSIDE || instance->slot < 0) &&
+	    !scsi_cdb_passes_closed_gate(cdb))
 		return WAY_ANSWER;
 	if (!here && cdb[0] == SCSI_PR_IN && (cdb[1] & 0x1f) != PR_IN_REPORT_CAPABILITIES)
 		return WAY_ANSWER;

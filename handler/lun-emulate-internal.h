@@ -110,8 +110,9 @@ enum lun_claim_result emulation_take(struct emulation *emulation, struct lun_emu
 				     bool force, char *reason);
 /* Nothing of the LUN is here. */
 void emulation_set_empty(struct registry *registry);
-/* The instance's slot in the engine; also under lock. */
-void emulation_open_slot_locked(struct emulation *emulation, struct lun_emulate *instance);
+/* The instance's slot in the engine; also under lock. False: there is none for it; reason. */
+bool emulation_open_slot_locked(struct emulation *emulation, struct lun_emulate *instance,
+				char *reason);
 void emulation_set_door(struct emulation *emulation, struct lun_emulate *instance,
 			enum emulate_door door);
 bool emulation_read_owner(struct emulation *emulation, struct lun_emulate *instance,

@@ -76,27 +76,29 @@ enum lun_claim_result emulation_join(struct emulation *emulation, struct lun_emu
 
 /* ---- in memory ---- */
 
-void emulation_open_slot_locked(struct emulation *emulation, struct lun_emulate *instance)
+bool emulation_open_slot_locked(struct emulation *emulation, struct lun_emulate *instance,
+				char *reason)
 {
 	struct pr_engine *engine = &emulation->registry.engine;
 	bool known = pr_engine_find(engine, instance->name, EMULATE_TARGET_PORT) >= 0;
-	char reason[NEXUS_MESSAGE_MAX];
+	char why[NEXUS_MESSAGE_MAX];
 
-	instance->slot = pr_engine_open(engine, instance->name, EMULATE_TARGET_PORT, reason);
+	instance->slot = pr_engine_open(engine, instance->name, EMULATE_TARGET_PORT, why);
 	if (instance->slot < 0) {
-		log_error("nexus '%s' on LUN %s: %s", instance->name, emulation->designator,
-			  reason);
-		return;
+		snprintf(reason, LUN_REASON_MAX, "%.500s", why);
+		return false;
 	}
 	/* What CLEAR tells: no registration and no reservation is left. */
 	if (emulation->registry.lost && !known)
 		pr_engine_add_unit_attention(engine, (unsigned int)instance->slot,
 					     SCSI_ASC_RESERVATIONS_PREEMPTED);
+	return true;
 }
 
 void emulation_install(struct emulation *emulation, const struct registry *registry)
 {
 	struct pr_engine *engine = &emulation->registry.engine;
+	char reason[LUN_REASON_MAX];
 
 	pthread_mutex_lock(&emulation->lock);
 	if (registry != &emulation->registry)
@@ -105,7 +107,9 @@ void emulation_install(struct emulation *emulation, const struct registry *regis
 		if (engine->nexuses[i].open)
 			pr_engine_close(engine, i);
 	for (struct lun_emulate *at = emulation->instances; at != NULL; at = at->next)
-		emulation_open_slot_locked(emulation, at);
+		if (!emulation_open_slot_locked(emulation, at, reason))
+			log_error("nexus '%s' on LUN %s: %s", at->name, emulation->designator,
+				  reason);
 	pthread_mutex_unlock(&emulation->lock);
 }
 

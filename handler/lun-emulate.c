@@ -78,8 +78,6 @@ static bool attach(struct lun_emulate *instance, const char *designator, char *r
 	pthread_mutex_lock(&emulation->lock);
 	instance->next = emulation->instances;
 	emulation->instances = instance;
-	if (emulation->loaded)
-		emulation_open_slot_locked(emulation, instance);
 	pthread_mutex_unlock(&emulation->lock);
 	__atomic_store_n(&instance->emulation, emulation, __ATOMIC_RELEASE);
 	return true;
@@ -131,6 +129,17 @@ static void name_path(const struct lun_emulate *instance, struct lun_identity *i
 		 instance->name);
 }
 
+/* Without a slot nothing can be decided about a nexus: it is not let in. */
+static bool has_slot(struct emulation *emulation, struct lun_emulate *instance, char *reason)
+{
+	bool has;
+
+	pthread_mutex_lock(&emulation->lock);
+	has = instance->slot >= 0 || emulation_open_slot_locked(emulation, instance, reason);
+	pthread_mutex_unlock(&emulation->lock);
+	return has;
+}
+
 /* What was here must be here still. */
 static bool check_claim(struct emulation *emulation, struct lun_emulate *instance, char *reason)
 {
@@ -153,7 +162,7 @@ static bool emulate_connect(struct lun *lun, struct lun_identity *ret_identity, 
 	pthread_mutex_lock(&emulation->change_lock);
 	good = emulation_load(emulation, instance, reason) &&
 	       emulation_resolve(emulation, instance, reason) &&
-	       check_claim(emulation, instance, reason);
+	       has_slot(emulation, instance, reason) && check_claim(emulation, instance, reason);
 	pthread_mutex_unlock(&emulation->change_lock);
 	if (!good)
 		return false;
