@@ -46,7 +46,8 @@ enum nexus_error handover_check_state(struct handover *handover, const struct st
 			": Import is for a nexus whose guest has not arrived; Forget would "
 			"unregister it",
 			handover->name, record->key);
-	if (handover->ops->guest_has_written(handover->user) && !force)
+	/* Where the nexus is not, nothing was written through it. */
+	if (!record->away && handover->ops->guest_has_written(handover->user) && !force)
 		return handover_fail(
 			handover, NEXUS_ERROR_WRONG_STATE,
 			"nexus '%s' is active and a guest has written through it: Import would "

@@ -83,7 +83,8 @@ static void moves_on_every_row(void)
 			CHECK_INT(side_release(s, false), NEXUS_OK);
 			check_at(d);
 			CHECK_INT(marker_key(), 0);
-			/* And back, onto the source that has been Released. */
+			/* And back, onto the source that has been Released, and whose closed gate was written to. */
+			s->written = true;
 			CHECK_INT(side_export(d, world.line), NEXUS_OK);
 			CHECK_INT(side_import(s, world.line), NEXUS_OK);
 			CHECK_INT(side_release(d, false), NEXUS_OK);
