@@ -78,7 +78,7 @@ static void inner_done(struct lun_io *io)
 		/* Looked at before it is sent again: connect() does. */
 		lun_result_status(&io->result, SCSI_BUSY);
 		io->result.residual_bytes = io->data_len;
-	} else if (io->cdb[0] == SCSI_MAINTENANCE_IN && io->result.status == SCSI_GOOD &&
+	} else if (scsi_cdb_is_rsoc(io->cdb) && io->result.status == SCSI_GOOD &&
 		   io->iov_cnt == 1 && io->result.residual_bytes <= io->data_len) {
 		/* In one piece: the nexus asks for it so (nexus-pr.c). */
 		size_t len =
@@ -197,6 +197,12 @@ static void run_pr_out(struct emulation *emulation, struct lun_emulate *instance
 
 enum way { WAY_INNER, WAY_ANSWER, WAY_DATA };
 
+static const struct pr_engine_answer bad_field = {
+	.status = SCSI_CHECK_CONDITION,
+	.sense_key = SCSI_ILLEGAL_REQUEST,
+	.asc_ascq = SCSI_ASC_INVALID_FIELD_IN_CDB,
+};
+
 struct verdict {
 	struct pr_engine_answer answered;
 	size_t data_len;
@@ -237,6 +243,10 @@ static enum way judge_locked(struct emulation *emulation, struct lun_emulate *in
 			memcpy(ret->data, sense, ret->data_len);
 			return WAY_DATA;
 		}
+	}
+	if (scsi_rsoc_emulate_refuses(cdb)) {
+		ret->answered = bad_field;
+		return WAY_ANSWER;
 	}
 	if (cdb[0] != SCSI_PR_IN)
 		return WAY_INNER;

@@ -125,6 +125,12 @@ static enum scsi_class cdb_class(const uint8_t *cdb, enum scsi_class class)
 	}
 }
 
+bool scsi_cdb_is_rsoc(const uint8_t *cdb)
+{
+	return cdb[0] == SCSI_MAINTENANCE_IN &&
+	       service_action(cdb) == REPORT_SUPPORTED_OPERATION_CODES;
+}
+
 static bool cdb_rewrite(const uint8_t *cdb)
 {
 	switch (cdb[0]) {
@@ -133,7 +139,7 @@ static bool cdb_rewrite(const uint8_t *cdb)
 	case SCSI_PR_IN:
 		return service_action(cdb) == REPORT_CAPABILITIES;
 	case SCSI_MAINTENANCE_IN:
-		return service_action(cdb) == REPORT_SUPPORTED_OPERATION_CODES;
+		return scsi_cdb_is_rsoc(cdb);
 	default:
 		return false;
 	}

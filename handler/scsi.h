@@ -154,9 +154,13 @@ size_t scsi_rsoc_rewrite(const uint8_t *cdb, uint8_t *data, size_t len, bool fil
 /*
  * REPORT SUPPORTED OPERATION CODES data-in of a LUN in front of which prmig decides on reservations: PERSISTENT RESERVE IN and OUT as the
  * engine has them (pr-engine.h), no RESERVE and no RELEASE, whatever the LUN has. data: len bytes of answer in size bytes; returns the new
- * length.
+ * length. Of CDBs that scsi_rsoc_emulate_refuses there is none: INVALID FIELD IN CDB, as they ask for the whole of what has service actions.
  */
+bool scsi_rsoc_emulate_refuses(const uint8_t *cdb);
 size_t scsi_rsoc_emulate(const uint8_t *cdb, uint8_t *data, size_t len, size_t size);
+
+/* REPORT SUPPORTED OPERATION CODES. */
+bool scsi_cdb_is_rsoc(const uint8_t *cdb);
 
 /* True: the command does not report (and clear) unit attentions: INQUIRY, REPORT LUNS, REQUEST
  * SENSE (SPC-4, SAM-5 5.14). */
