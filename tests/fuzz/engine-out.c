@@ -60,7 +60,10 @@ static size_t make_out(struct fuzz_source *source, int sender, uint8_t *cdb, uin
 
 	cdb[0] = SCSI_PR_OUT;
 	cdb[1] = action < 0xf0 ? action % 8 : action & 0x1f;
-	cdb[2] = type < 0xe0 ? types[type % 8] : fuzz_byte(source);
+	if (type < 0xe0)
+		cdb[2] = type < 0xa0 ? types[type % 8] : pair_model.type;
+	else
+		cdb[2] = fuzz_byte(source);
 	be_put64(list, key < 0xc0 ? pair_model.nexuses[sender].key : some_key(source));
 	be_put64(list + 8, some_key(source));
 	if (flags < 0xf0)
