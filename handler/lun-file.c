@@ -148,26 +148,12 @@ static const struct lun_ops file_ops = {
 	.destroy = file_destroy,
 };
 
-static bool offered(const struct cfgstring *cfg, char *reason)
-{
-	if (cfg->pr != CFGSTRING_PR_PASSTHROUGH)
-		return true;
-	snprintf(reason, LUN_REASON_MAX,
-		 "%s is a regular file, which has no reservations to pass through: leave "
-		 "pr=passthrough out, and prmig decides on them",
-		 cfg->lun);
-	return false;
-}
-
 struct lun *lun_file_new(const struct cfgstring *cfg, char *reason)
 {
-	struct lun_file *file;
+	struct lun_file *file = calloc(1, sizeof(*file));
 	void *scratch = NULL;
 	int error;
 
-	if (!offered(cfg, reason))
-		return NULL;
-	file = calloc(1, sizeof(*file));
 	if (file == NULL || posix_memalign(&scratch, FILE_ALIGN_BYTES,
 					   (size_t)LUN_POOL_WORKERS * FILE_SCRATCH_BYTES) != 0) {
 		snprintf(reason, LUN_REASON_MAX, "%s: out of memory", cfg->lun);
@@ -201,6 +187,5 @@ bool lun_file_is(const char *path)
 
 bool lun_file_check(const struct cfgstring *cfg, bool *ret_missing, char *reason)
 {
-	*ret_missing = false;
-	return offered(cfg, reason) && file_disk_check(cfg->lun, ret_missing, reason);
+	return file_disk_check(cfg->lun, ret_missing, reason);
 }

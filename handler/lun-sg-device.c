@@ -111,8 +111,11 @@ static bool refuse_device_mapper(const struct sysfs_dir *dir, const char *path, 
 	}
 	return refuse(reason,
 		      "%s is %s (device-mapper, %.64s): reservations belong to a whole LUN; give "
-		      "the SCSI disk itself, such as /dev/disk/by-id/wwn-0x...",
-		      path, type, name);
+		      "the SCSI disk itself, such as /dev/disk/by-id/wwn-0x...%s",
+		      path, type, name,
+		      strncmp(uuid, "part", strlen("part")) == 0
+			      ? ""
+			      : ", or write pr=emulate, and prmig decides on them");
 }
 
 /* type: the peripheral device type of the INQUIRY, as the SCSI layer shows it. */
@@ -159,7 +162,8 @@ static bool refuse_not_scsi(const struct sysfs_dir *dir, const char *path, const
 		what = "a DRBD device";
 	return refuse(reason,
 		      "%s is %s, which takes no SCSI commands: give a SCSI disk, such as "
-		      "/dev/disk/by-id/wwn-0x...",
+		      "/dev/disk/by-id/wwn-0x... (an md array or an NVMe namespace can also be had "
+		      "with pr=emulate)",
 		      path, what);
 }
 
