@@ -35,7 +35,6 @@ struct file_disk {
 	pthread_mutex_t lock; /* of what follows; a leaf */
 	struct disk disk;
 	unsigned int resized; /* how often the file's size was another one */
-	bool flush_failed;    /* without O_DIRECT: what was not written, nobody writes any more */
 };
 
 /* ---- opening (lun-file-open.c) ---- */
@@ -89,7 +88,7 @@ int file_medium_write(const struct file_disk *disk, uint64_t offset, size_t len,
 int file_medium_get(const struct file_disk *disk, uint64_t offset, size_t len, uint8_t *scratch);
 int file_medium_put(const struct file_disk *disk, uint64_t offset, size_t len, bool durable,
 		    const uint8_t *scratch);
-int file_medium_flush(struct file_disk *disk);
+int file_medium_flush(const struct file_disk *disk);
 /* Makes zeros; give_back: and gives the space back. EOPNOTSUPP: the file system cannot. */
 int file_medium_zero(const struct file_disk *disk, uint64_t offset, uint64_t len, bool give_back);
 /* The first run of blocks that are all mapped, or all not, in [offset, end). */

@@ -10,7 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "iov.h"
+
 #define PIECES_MAX 256
+#define PAGE_BYTES 65536 /* any kernel's pages are within */
 
 /* ---- a command's data ---- */
 
@@ -80,16 +83,30 @@ static size_t cursor_pieces(const struct file_disk *disk, struct file_cursor *cu
 
 /* ---- transfers ---- */
 
-static int vectored(int fd, bool write, uint64_t offset, struct iovec *pieces, size_t count,
-		    bool durable)
+/* What the page cache has of it, another host may have changed since. */
+static void forget_cached(const struct file_disk *disk, uint64_t offset, const struct iovec *pieces,
+			  size_t count)
 {
+	uint64_t begin = offset / PAGE_BYTES * PAGE_BYTES, end = offset + iov_len(pieces, count);
+
+	end = (end + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+	posix_fadvise(disk->fd, (off_t)begin, (off_t)(end - begin), POSIX_FADV_DONTNEED);
+}
+
+/* Through the page cache: nothing stays there alone. */
+static int vectored(const struct file_disk *disk, bool write, uint64_t offset, struct iovec *pieces,
+		    size_t count, bool durable)
+{
+	int flags = durable || !disk->direct ? RWF_DSYNC : 0;
 	size_t first = 0;
 
+	if (!write && !disk->direct)
+		forget_cached(disk, offset, pieces, count);
 	while (first < count) {
-		ssize_t moved =
-			write ? pwritev2(fd, pieces + first, (int)(count - first), (off_t)offset,
-					 durable ? RWF_DSYNC : 0)
-			      : preadv(fd, pieces + first, (int)(count - first), (off_t)offset);
+		ssize_t moved = write ? pwritev2(disk->fd, pieces + first, (int)(count - first),
+						 (off_t)offset, flags)
+				      : preadv(disk->fd, pieces + first, (int)(count - first),
+					       (off_t)offset);
 
 		if (moved < 0 && errno == EINTR)
 			continue;
@@ -112,7 +129,7 @@ int file_medium_get(const struct file_disk *disk, uint64_t offset, size_t len, u
 {
 	struct iovec piece = {scratch, len};
 
-	return vectored(disk->fd, false, offset, &piece, 1, false);
+	return vectored(disk, false, offset, &piece, 1, false);
 }
 
 int file_medium_put(const struct file_disk *disk, uint64_t offset, size_t len, bool durable,
@@ -120,7 +137,7 @@ int file_medium_put(const struct file_disk *disk, uint64_t offset, size_t len, b
 {
 	struct iovec piece = {(uint8_t *)scratch, len};
 
-	return vectored(disk->fd, true, offset, &piece, 1, durable);
+	return vectored(disk, true, offset, &piece, 1, durable);
 }
 
 static uint64_t whole_blocks(const struct file_disk *disk, uint64_t len)
@@ -141,7 +158,7 @@ int file_medium_read(const struct file_disk *disk, uint64_t offset, size_t len,
 		size_t now = cursor_pieces(disk, cursor, len, pieces, &count);
 
 		if (now > 0) {
-			error = vectored(disk->fd, false, offset, pieces, count, false);
+			error = vectored(disk, false, offset, pieces, count, false);
 		} else {
 			now = len < FILE_SCRATCH_BYTES ? len : FILE_SCRATCH_BYTES;
 			error = file_medium_get(disk, offset, (size_t)whole_blocks(disk, now),
@@ -166,7 +183,7 @@ int file_medium_write(const struct file_disk *disk, uint64_t offset, size_t len,
 		size_t now = cursor_pieces(disk, cursor, len, pieces, &count);
 
 		if (now > 0) {
-			error = vectored(disk->fd, true, offset, pieces, count, durable);
+			error = vectored(disk, true, offset, pieces, count, durable);
 		} else {
 			now = len < FILE_SCRATCH_BYTES ? len : FILE_SCRATCH_BYTES;
 			file_cursor_gather(cursor, scratch, now);
@@ -197,18 +214,9 @@ int file_medium_size(const struct file_disk *disk, uint64_t *ret_blocks)
 	return 0;
 }
 
-int file_medium_flush(struct file_disk *disk)
+int file_medium_flush(const struct file_disk *disk)
 {
-	int error = fdatasync(disk->fd) == 0 ? 0 : errno;
-
-	/* The kernel tells of a page that could not be written once, and then takes it for clean. */
-	pthread_mutex_lock(&disk->lock);
-	if (error != 0 && !disk->direct)
-		disk->flush_failed = true;
-	if (error == 0 && disk->flush_failed)
-		error = EIO;
-	pthread_mutex_unlock(&disk->lock);
-	return error;
+	return fdatasync(disk->fd) == 0 ? 0 : errno;
 }
 
 int file_medium_zero(const struct file_disk *disk, uint64_t offset, uint64_t len, bool give_back)
@@ -219,7 +227,9 @@ int file_medium_zero(const struct file_disk *disk, uint64_t offset, uint64_t len
 	do
 		result = fallocate(disk->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len);
 	while (result != 0 && errno == EINTR);
-	return result == 0 ? 0 : errno;
+	if (result != 0)
+		return errno;
+	return disk->direct ? 0 : file_medium_flush(disk);
 }
 
 bool file_medium_mapped(const struct file_disk *disk, uint64_t offset, uint64_t end,

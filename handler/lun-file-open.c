@@ -281,7 +281,7 @@ static struct file_disk *disk_new(const char *path, const struct found *found, c
 	disk->direct = try_direct(disk->fd, disk->disk.block_len_bytes);
 	if (!disk->direct)
 		log_warning("%s: its file system takes no direct I/O of %u-byte blocks: data goes "
-			    "through this host's page cache",
+			    "through this host's page cache, and is written at once",
 			    path, disk->disk.block_len_bytes);
 	/* A COMPARE AND WRITE does not wait for ever while others write. */
 	pthread_rwlockattr_init(&attr);

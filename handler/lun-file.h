@@ -4,7 +4,7 @@
  * its own: a nexus reaches it only behind emulated ones.
  *
  * Data goes to the file with O_DIRECT where its file system takes blocks of 512 bytes that way, so that what this host
- * has read is never older than what another one wrote; else by the page cache. All nexuses that have the
+ * has read is never older than what another one wrote; else by the page cache, which nothing is left in. All nexuses that have the
  * same file open share one open file; COMPARE AND WRITE is alone among their writes.
  * Who the LUN is stands in the file beside (lun-file-beside.h), which is made when there is none. A block device
  * says so itself, and is opened for prmig alone (O_EXCL).

@@ -53,6 +53,15 @@ int fallocate(int fd, int mode, off_t offset, off_t len)
 	return (int)syscall(SYS_fallocate, fd, mode, offset, len);
 }
 
+static unsigned int dropped;
+
+int posix_fadvise(int fd, off_t offset, off_t len, int advice)
+{
+	CHECK_INT(offset % 4096, 0);
+	__atomic_add_fetch(&dropped, advice == POSIX_FADV_DONTNEED, __ATOMIC_SEQ_CST);
+	return syscall(SYS_fadvise64, fd, offset, len, advice) == 0 ? 0 : errno;
+}
+
 /* By which the backend finds out what O_DIRECT takes. */
 static bool no_direct;
 
@@ -581,23 +590,35 @@ static void test_flush_fails(void)
 	end();
 }
 
-/* The page cache forgets what it could not write: no later flush makes that good. */
+/* Without O_DIRECT: written at once, read again each time. */
 static void test_page_cache(void)
 {
 	static const uint8_t flush[10] = {0x35};
 	uint8_t out[3 * 512], in[3 * 512];
+	unsigned int before;
 
 	no_direct = true;
 	begin();
+	durable_writes = flushes = 0;
 	fill(out, sizeof(out), 4);
 	CHECK_INT(write_blocks(7, 3, out), 0);
+	CHECK_INT(durable_writes, 1);
+	CHECK_INT(write_same(0, 20, 1, out), 0);
+	CHECK_INT(durable_writes, 2);
+	before = dropped;
 	CHECK_INT(read_blocks(7, 3, in), 0);
+	CHECK_INT(dropped, before + 1);
 	CHECK_BYTES(in, out, sizeof(in));
+	CHECK_INT(flushes, 0);
+	CHECK_INT(write_same(0x01, 8, 1, NULL), 0);
+	CHECK_INT(flushes, 1);
+	CHECK_INT(read_blocks(7, 3, in), 0);
+	CHECK_BYTES(in, out, BLOCK);
+	CHECK(all_are(in + BLOCK, BLOCK, 0));
 	CHECK_INT(sense_of(run(flush, SCSI_DIR_NONE, NULL, 0)), 0);
 	flush_error = EIO;
 	CHECK_INT(sense_of(run(flush, SCSI_DIR_NONE, NULL, 0)), 0x30c00);
 	flush_error = 0;
-	CHECK_INT(sense_of(run(flush, SCSI_DIR_NONE, NULL, 0)), 0x30c00);
 	end();
 	no_direct = false;
 }
