@@ -82,25 +82,41 @@ static bool inquiry_disk(const struct lun_way *way, bool *ret_missing, char *rea
 	return true;
 }
 
-bool lun_identify(const struct lun_way *way, char *ret_designator, bool *ret_missing, char *reason)
+/* VPD 83h: page has VPD_MAX bytes. Returns the bytes that arrived; negative: result is not GOOD. */
+static int page_read(const struct lun_way *way, uint8_t *page, struct lun_result *ret_result)
 {
 	uint8_t cdb[] = {SCSI_INQUIRY, 1, VPD_DEVICE_IDENTIFICATION, 0, VPD_FIRST_LEN, 0};
+	int len = command_in(way, cdb, sizeof(cdb), page, VPD_FIRST_LEN, ret_result);
+	int full = len >= 4 ? be_get16(page + 2) + 4 : 0;
+
+	if (full <= VPD_FIRST_LEN)
+		return len;
+	full = full < VPD_MAX ? full : VPD_MAX;
+	cdb[3] = (uint8_t)(full >> 8);
+	cdb[4] = (uint8_t)full;
+	return command_in(way, cdb, sizeof(cdb), page, (uint32_t)full, ret_result);
+}
+
+uint16_t lun_identify_target_port(const struct lun_way *way)
+{
+	struct lun_result result;
+	uint8_t page[VPD_MAX];
+	int len = page_read(way, page, &result);
+
+	return len < 0 ? 0 : scsi_vpd_relative_target_port(page, (size_t)len);
+}
+
+bool lun_identify(const struct lun_way *way, char *ret_designator, bool *ret_missing, char *reason)
+{
 	struct lun_result result;
 	uint8_t page[VPD_MAX];
 	char text[64];
-	int len, full;
+	int len;
 
 	*ret_missing = false;
 	if (!inquiry_disk(way, ret_missing, reason))
 		return false;
-	len = command_in(way, cdb, sizeof(cdb), page, VPD_FIRST_LEN, &result);
-	full = len >= 4 ? be_get16(page + 2) + 4 : 0;
-	if (full > VPD_FIRST_LEN) {
-		full = full < VPD_MAX ? full : VPD_MAX;
-		cdb[3] = (uint8_t)(full >> 8);
-		cdb[4] = (uint8_t)full;
-		len = command_in(way, cdb, sizeof(cdb), page, (uint32_t)full, &result);
-	}
+	len = page_read(way, page, &result);
 	if (len < 0) {
 		*ret_missing = result.unknown || result.status == SCSI_BUSY;
 		snprintf(reason, LUN_REASON_MAX,

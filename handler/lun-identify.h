@@ -28,5 +28,7 @@ bool lun_identify(const struct lun_way *way, char *ret_designator, bool *ret_mis
 /* identify, and the capacity; fills all of ret_identity but device and max_transfer_bytes. */
 bool lun_identify_fully(const struct lun_way *way, struct lun_identity *ret_identity,
 			bool *ret_missing, char *reason);
+/* The relative target port identifier of this way; 0: the LUN does not tell (now). */
+uint16_t lun_identify_target_port(const struct lun_way *way);
 
 #endif

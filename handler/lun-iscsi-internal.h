@@ -36,8 +36,9 @@ struct lun_iscsi_queue {
 };
 
 struct lun_iscsi {
-	struct lun lun; /* first */
-	char name[CFGSTRING_NAME_MAX + 1];
+	struct lun lun;			   /* first */
+	char name[CFGSTRING_NAME_MAX + 1]; /* the definition's */
+	char nexus[CFGSTRING_NAME_MAX + 1];
 	bool probe; /* just to look: a nexus that nobody else has */
 	pthread_t thread;
 	int wake; /* eventfd */

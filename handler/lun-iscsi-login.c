@@ -140,6 +140,10 @@ bool lun_iscsi_identify(struct lun_iscsi *iscsi, bool fully, struct lun_identity
 	/* Not the portal: by whichever it comes, this is the nexus, and there is one of it. */
 	snprintf(identity.device, sizeof(identity.device), "%s/%u by %s", definition.target,
 		 definition.lun, definition.initiator);
+	/* All ports of that name: some targets tell initiators apart by no more. */
+	identity.path_count = 1;
+	snprintf(identity.paths[0].initiator_port, LUN_PORT_MAX, "%s", definition.initiator);
+	snprintf(identity.paths[0].target_port, LUN_PORT_MAX, "%s", definition.target);
 	*ret_identity = identity;
 	return true;
 }

@@ -69,10 +69,10 @@ static bool claim(struct lun_iscsi *iscsi, const struct lun_iscsi_definition *de
 			break;
 	if (other != NULL)
 		snprintf(reason, LUN_REASON_MAX,
-			 "%s.conf and %s.conf, which another backstore uses, name the same "
+			 "%s.conf and %s.conf, which nexus '%s' uses, name the same "
 			 "initiator, target and LUN: the LUN could not tell the two guests apart; "
 			 "give this one an initiator name of its own",
-			 iscsi->name, other->name);
+			 iscsi->name, other->name, other->nexus);
 	if (other == NULL) {
 		if (iscsi->claim.target[0] == '\0') {
 			iscsi->next_claim = claims;
@@ -209,7 +209,8 @@ static int thread_start(struct lun_iscsi *iscsi)
 	return error;
 }
 
-static struct lun_iscsi *make(const struct cfgstring *cfg, bool probe, char *reason)
+/* nexus: whose it is; NULL: just to look. */
+static struct lun_iscsi *make(const struct cfgstring *cfg, const char *nexus, char *reason)
 {
 	struct lun_iscsi *iscsi = calloc(1, sizeof(*iscsi));
 	int error;
@@ -220,7 +221,9 @@ static struct lun_iscsi *make(const struct cfgstring *cfg, bool probe, char *rea
 	}
 	iscsi->lun.ops = &iscsi_ops;
 	snprintf(iscsi->name, sizeof(iscsi->name), "%.*s", CFGSTRING_NAME_MAX, cfg->lun);
-	iscsi->probe = probe;
+	iscsi->probe = nexus == NULL;
+	if (nexus != NULL)
+		snprintf(iscsi->nexus, sizeof(iscsi->nexus), "%s", nexus);
 	iscsi->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&iscsi->lock, NULL);
 	pthread_cond_init(&iscsi->concluded, NULL);
@@ -237,16 +240,16 @@ static struct lun_iscsi *make(const struct cfgstring *cfg, bool probe, char *rea
 	return NULL;
 }
 
-struct lun *lun_iscsi_new(const struct cfgstring *cfg, char *reason)
+struct lun *lun_iscsi_new(const struct cfgstring *cfg, const char *name, char *reason)
 {
-	struct lun_iscsi *iscsi = make(cfg, false, reason);
+	struct lun_iscsi *iscsi = make(cfg, name, reason);
 
 	return iscsi != NULL ? &iscsi->lun : NULL;
 }
 
 bool lun_iscsi_check(const struct cfgstring *cfg, bool *ret_missing, char *reason)
 {
-	struct lun_iscsi *iscsi = make(cfg, true, reason);
+	struct lun_iscsi *iscsi = make(cfg, NULL, reason);
 	struct lun_identity identity;
 	bool good;
 

@@ -11,7 +11,7 @@
 
 /* lun_check and lun_new for the name of a definition. */
 bool lun_iscsi_check(const struct cfgstring *cfg, bool *ret_missing, char *reason);
-struct lun *lun_iscsi_new(const struct cfgstring *cfg, char *reason);
+struct lun *lun_iscsi_new(const struct cfgstring *cfg, const char *name, char *reason);
 
 /*
  * Reads /etc/prmig/<name>.conf (lun-iscsi-file.c). Refused too where others may read a password in it,

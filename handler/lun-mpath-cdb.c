@@ -22,8 +22,6 @@ enum {
 
 #define PROTECT_MASK 0xe0
 #define FUA 0x08
-#define KEYS_HEADER 8
-#define KEY_LEN 8
 #define CAPABILITIES_TYPE_MASK 4
 #define TYPE_MASK_1_AND_3 0x0a
 
@@ -164,23 +162,4 @@ void mpath_capabilities_mask(uint8_t *data, size_t len)
 {
 	if (len > CAPABILITIES_TYPE_MASK)
 		data[CAPABILITIES_TYPE_MASK] &= (uint8_t)~TYPE_MASK_1_AND_3;
-}
-
-size_t mpath_keys_drop(uint8_t *data, size_t len, uint64_t key, size_t count)
-{
-	size_t end, kept = KEYS_HEADER, seen = 0;
-
-	if (len < KEYS_HEADER)
-		return len;
-	end = KEYS_HEADER + (size_t)be_get32(data + 4);
-	if (end > len)
-		return len;
-	for (size_t at = KEYS_HEADER; at + KEY_LEN <= end; at += KEY_LEN) {
-		if (be_get64(data + at) == key && ++seen > 1 && seen - 1 <= count)
-			continue;
-		memmove(data + kept, data + at, KEY_LEN);
-		kept += KEY_LEN;
-	}
-	be_put32(data + 4, (uint32_t)(kept - KEYS_HEADER));
-	return kept;
 }

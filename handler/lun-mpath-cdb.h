@@ -36,8 +36,4 @@ uint16_t mpath_command_refusal(const uint8_t *cdb);
 /* Takes the types 1 and 3 out of REPORT CAPABILITIES, where len reaches them. */
 void mpath_capabilities_mask(uint8_t *data, size_t len);
 
-/* READ KEYS parameter data, len bytes, all of it: drops count of the descriptors with key, but never the last. Returns the
- * new length. */
-size_t mpath_keys_drop(uint8_t *data, size_t len, uint64_t key, size_t count);
-
 #endif

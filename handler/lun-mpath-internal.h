@@ -10,10 +10,11 @@
 #include "lun-sg.h"
 #include "pr.h"
 
-#define MPATH_PATHS_MAX 32
+#define MPATH_PATHS_MAX LUN_PATHS_MAX
 #define MPATH_WORKERS 32
 #define MPATH_IOV_MAX 1024     /* UIO_MAXIOV */
-#define MPATH_KEYS_BYTES 32760 /* READ KEYS: 4,094 of them */
+#define MPATH_KEYS_BYTES 65528 /* READ KEYS: 8,190 of them */
+#define MPATH_MEMORY_BYTES 65536
 
 /* ---- the map, by sysfs (lun-mpath-device.c) ---- */
 
@@ -40,11 +41,18 @@ bool mpath_daemon_runs(const char *path, char *reason);
 
 struct mpath_path {
 	struct lun_sg_device device;
-	int fd;
+	int fd;		       /* negative: none, of one that is only remembered */
+	struct lun_path ports; /* empty: sysfs does not say */
+	/* Empty, and 0: not known (yet). */
+	char transport_id[PR_TRANSPORT_ID_TEXT_MAX];
+	uint16_t relative_target_port;
 	unsigned int users;	   /* under lock: SG_IOs on it, and one while it is in the list */
 	uint64_t suspect_until_ms; /* under lock: a command failed on it; others first */
-	uint64_t key;  /* under pr_lock: registered by it, as far as is known; 0: none */
-	bool unproven; /* under pr_lock: key may be gone since */
+	/* Under pr_lock. */
+	uint64_t key; /* registered by it, as far as is known; 0: none */
+	uint64_t
+		old_key; /* not 0: or still by this one, the REGISTER to key having no known outcome */
+	bool unproven; /* key may be gone since */
 	/* The map has it no more, but the LUN may still have its registration. Written with both locks held. */
 	bool gone;
 };
@@ -61,6 +69,7 @@ struct mpath_node {
 struct lun_mpath {
 	struct lun lun; /* first */
 	char path[CFGSTRING_MAX + 1];
+	char name[CFGSTRING_NAME_MAX + 1]; /* the nexus's */
 
 	/* Locks, in this order. pr_lock is held over I/O on the paths, never over done(). */
 	pthread_mutex_t pr_lock;
@@ -70,6 +79,10 @@ struct lun_mpath {
 	bool on_conflict;   /* not before data has met a conflict */
 	bool holder_unsure; /* since the start: another own path may hold */
 	bool aptpl;	    /* REPORT CAPABILITIES shows PTPL_A */
+	bool recalled;	    /* what is on disk of the paths */
+	char memory[MPATH_MEMORY_BYTES]; /* what is on disk; empty: nothing */
+	char scratch[MPATH_MEMORY_BYTES];
+	bool ports_wanted; /* a path whose TransportID is not known has been registered */
 	uint8_t keys[MPATH_KEYS_BYTES];
 
 	pthread_mutex_t lock; /* a leaf, never held over I/O */
@@ -82,6 +95,10 @@ struct lun_mpath {
 	size_t path_count;
 	/* Under lock. */
 	unsigned int main_changes;
+	/* As lun_paths shows them. */
+	struct lun_path_state shown[LUN_PATHS_MAX];
+	size_t shown_count;
+	unsigned int shown_changes;
 	/* Of the main path, met by own commands, oldest first. */
 	struct lun_unit_attention unit_attentions[LUN_UNIT_ATTENTION_MAX];
 	size_t unit_attention_count;
@@ -106,7 +123,10 @@ struct lun_mpath {
 /* ---- commands (lun-mpath-io.c) ---- */
 
 uint64_t mpath_now_ms(void);
-/* Runs io on the path, whose use the caller has. False: the path lost it, and others come first for a while. */
+/* Not executed, since the path's target port does not give access to the LUN (now); others may. */
+bool mpath_inaccessible(const struct lun_result *result);
+/* Runs io on the path, whose use the caller has. False: the path lost it, or gives no access, and others come first for a
+ * while. */
 bool mpath_path_execute(struct lun_mpath *mpath, struct mpath_path *path, struct lun_io *io);
 /* The kernel would send there, and nothing was lost on it lately. */
 bool mpath_path_up(struct lun_mpath *mpath, struct mpath_path *path);
@@ -116,9 +136,12 @@ void mpath_path_free(struct mpath_path *path);
 bool mpath_node_unref_locked(struct mpath_node *node);
 void mpath_node_free(struct mpath_node *node);
 
+void mpath_not_ready(struct lun_io *io);
+/* True: answered, by a unit attention that own commands met. */
+bool mpath_answer_unit_attention(struct lun_mpath *mpath, struct lun_io *io);
 /* A command that is no reservation command, on a thread of the backend. */
 void mpath_serve(struct lun_mpath *mpath, struct lun_io *io);
-/* Under pr_lock: a reservation command. */
+/* Under pr_lock: a reservation command (lun-mpath-reserve.c). */
 void mpath_serve_reservation(struct lun_mpath *mpath, struct lun_io *io);
 
 /* ---- threads (lun-mpath-threads.c) ---- */
@@ -131,15 +154,35 @@ void mpath_submit(struct lun *lun, struct lun_io *io);
 bool mpath_hold(struct lun_mpath *mpath);
 void mpath_unhold(struct lun_mpath *mpath);
 
-/* ---- the map's paths (lun-mpath.c) ---- */
+/* ---- the map's paths (lun-mpath-paths.c) ---- */
 
 /* Under pr_lock: opens what the map has now, closes what it has no more. False: it has a path to another LUN, and nothing may
  * be sent to it. */
 bool mpath_refresh(struct lun_mpath *mpath, const struct mpath_map *map, char *reason);
 /* Under pr_lock: the same of what the map is now. */
 void mpath_look_at_map(struct lun_mpath *mpath);
+bool mpath_refuse_other_lun(const char *path, const char *designator, const char *node,
+			    const char *node_designator, char *reason);
 
-/* ---- registrations of the paths (lun-mpath-register.c); all under pr_lock ---- */
+/* ---- what stands on the paths (lun-mpath-memory.c); all under pr_lock ---- */
+
+/*
+ * Which keys stand by which path is on disk, for a restart of the daemon that finds a path down: /var/lib/prmig/paths/<nexus>. Before
+ * it is on the wire: REGISTER to key is about to be sent by path. False: it cannot be written, and nothing may be sent.
+ */
+bool mpath_expect(struct lun_mpath *mpath, struct mpath_path *path, uint64_t key);
+/* After the first connect. */
+void mpath_recall(struct lun_mpath *mpath);
+/* Asks the LUN for the TransportIDs that are not known, if a path has been registered since. */
+void mpath_learn_ports(struct lun_mpath *mpath);
+/* What has changed is on disk, and shown. */
+void mpath_note(struct lun_mpath *mpath);
+/* To the i-th place of the list, the main path's being the first. */
+void mpath_place(struct lun_mpath *mpath, struct mpath_path *path, size_t i);
+/* The same ports on both ends: the LUN knows them for one nexus. */
+bool mpath_same_nexus(const struct mpath_path *a, const struct mpath_path *b);
+
+/* ---- registrations of the paths (lun-mpath-register.c, lun-mpath-main.c); all under pr_lock ---- */
 
 /*
  * key on every path that is up. False: not all of it could be done now. Where a path was registered

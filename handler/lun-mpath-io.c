@@ -8,11 +8,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "be.h"
-#include "iov.h"
 #include "lun-mpath-cdb.h"
 
 #define SUSPECT_MS 3000
+#define ASC_IN_TRANSITION 0x040a
+#define ASC_UNAVAILABLE 0x040c
 
 uint64_t mpath_now_ms(void)
 {
@@ -31,7 +31,8 @@ bool mpath_path_unref_locked(struct mpath_path *path)
 
 void mpath_path_free(struct mpath_path *path)
 {
-	close(path->fd);
+	if (path->fd >= 0)
+		close(path->fd);
 	free(path);
 }
 
@@ -46,13 +47,25 @@ void mpath_node_free(struct mpath_node *node)
 	free(node);
 }
 
+/* Asymmetric access, SPC-4 5.15.2: the port is in transition, standby or unavailable. */
+bool mpath_inaccessible(const struct lun_result *result)
+{
+	uint16_t asc_ascq;
+	uint8_t key;
+
+	return !result->unknown && result->status == SCSI_CHECK_CONDITION &&
+	       scsi_sense_parse(result->sense, result->sense_len, &key, &asc_ascq) &&
+	       key == SCSI_NOT_READY && asc_ascq >= ASC_IN_TRANSITION &&
+	       asc_ascq <= ASC_UNAVAILABLE;
+}
+
 bool mpath_path_execute(struct lun_mpath *mpath, struct mpath_path *path, struct lun_io *io)
 {
 	bool gone;
 
 	lun_sg_execute(path->fd, path->device.char_device, path->device.max_transfer_bytes, io,
 		       &gone);
-	if (!gone && !io->result.unknown)
+	if (!gone && !io->result.unknown && !mpath_inaccessible(&io->result))
 		return true;
 	pthread_mutex_lock(&mpath->lock);
 	path->suspect_until_ms = mpath_now_ms() + SUSPECT_MS;
@@ -105,14 +118,13 @@ static void path_put(struct lun_mpath *mpath, struct mpath_path *path)
 		mpath_path_free(path);
 }
 
-static void not_ready(struct lun_io *io)
+void mpath_not_ready(struct lun_io *io)
 {
 	lun_result_not_ready(&io->result);
 	io->result.residual_bytes = io->data_len;
 }
 
-/* One that own commands met, in place of the command. */
-static bool answer_unit_attention(struct lun_mpath *mpath, struct lun_io *io)
+bool mpath_answer_unit_attention(struct lun_mpath *mpath, struct lun_io *io)
 {
 	struct lun_unit_attention *oldest = mpath->unit_attentions;
 	bool waits;
@@ -139,13 +151,14 @@ static void pass(struct lun_mpath *mpath, struct lun_io *io)
 	struct mpath_path *path;
 	size_t i = 0;
 
-	while (!answered && (!sent || repeatable) && (path = path_get(mpath, &i)) != NULL) {
+	while (!answered && (!sent || repeatable || mpath_inaccessible(&io->result)) &&
+	       (path = path_get(mpath, &i)) != NULL) {
 		answered = mpath_path_execute(mpath, path, io);
 		sent = true;
 		path_put(mpath, path);
 	}
 	if (!sent)
-		not_ready(io);
+		mpath_not_ready(io);
 }
 
 /* ---- the block layer ---- */
@@ -207,7 +220,7 @@ static void serve_block(struct lun_mpath *mpath, struct lun_io *io, struct mpath
 		if (mpath->node == node)
 			mpath->gone = true;
 		pthread_mutex_unlock(&mpath->lock);
-		not_ready(io);
+		mpath_not_ready(io);
 		io->result.unknown = true;
 		return;
 	default:
@@ -230,10 +243,10 @@ void mpath_serve(struct lun_mpath *mpath, struct lun_io *io)
 		node->users++;
 	pthread_mutex_unlock(&mpath->lock);
 	if (node == NULL) {
-		not_ready(io);
+		mpath_not_ready(io);
 		return;
 	}
-	if (answer_unit_attention(mpath, io))
+	if (mpath_answer_unit_attention(mpath, io))
 		goto done;
 	mpath_command_parse(io, node->block_len_bytes, node->blocks, &command);
 	if (command.operation == MPATH_PASS || io->iov_cnt > MPATH_IOV_MAX)
@@ -246,115 +259,4 @@ done:
 	pthread_mutex_unlock(&mpath->lock);
 	if (last)
 		mpath_node_free(node);
-}
-
-/* ---- reservation commands ---- */
-
-static void main_execute(struct lun_mpath *mpath, struct lun_io *io)
-{
-	/* Not under lock, but only pr_lock's holder takes paths away. */
-	if (mpath_ensure_main(mpath))
-		mpath_path_execute(mpath, mpath->paths[0], io);
-	else
-		not_ready(io);
-}
-
-/* READ KEYS, REPORT CAPABILITIES: all of it is asked for, changed, and as much of it given as was wanted. */
-static void serve_in(struct lun_mpath *mpath, struct lun_io *io)
-{
-	struct iovec iov = {.iov_base = mpath->keys, .iov_len = MPATH_KEYS_BYTES};
-	uint8_t cdb[PR_CDB_LEN], action = io->cdb[1] & 0x1f;
-	size_t wanted = be_get16(io->cdb + 7), len;
-	struct lun_io whole = {
-		.cdb = cdb,
-		.cdb_len = PR_CDB_LEN,
-		.direction = SCSI_DIR_IN,
-		.iov = &iov,
-		.iov_cnt = 1,
-		.data_len = MPATH_KEYS_BYTES,
-		.timeout_ms = io->timeout_ms,
-	};
-	size_t own = 0;
-
-	if (action != PR_IN_READ_KEYS && action != PR_IN_REPORT_CAPABILITIES) {
-		main_execute(mpath, io);
-		return;
-	}
-	memcpy(cdb, io->cdb, PR_CDB_LEN);
-	be_put16(cdb + 7, MPATH_KEYS_BYTES);
-	memset(mpath->keys, 0, MPATH_KEYS_BYTES);
-	main_execute(mpath, &whole);
-	io->result = whole.result;
-	if (whole.result.status != SCSI_GOOD || whole.result.residual_bytes > MPATH_KEYS_BYTES) {
-		io->result.residual_bytes = io->data_len;
-		return;
-	}
-	len = MPATH_KEYS_BYTES - whole.result.residual_bytes;
-	if (action == PR_IN_REPORT_CAPABILITIES) {
-		mpath_capabilities_mask(mpath->keys, len);
-	} else if (mpath->key != 0 && !mpath->lost) {
-		for (size_t i = 1; i < mpath->path_count; i++)
-			own += mpath->paths[i]->key == mpath->key;
-		len = mpath_keys_drop(mpath->keys, len, mpath->key, own);
-	}
-	if (len > wanted)
-		len = wanted;
-	io->result.residual_bytes =
-		io->data_len - (uint32_t)iov_scatter(io->iov, io->iov_cnt, mpath->keys, len);
-}
-
-static void unproven(struct lun_mpath *mpath)
-{
-	for (size_t i = 0; i < mpath->path_count; i++)
-		mpath->paths[i]->unproven = true;
-}
-
-/* What the command did to the registrations of the paths. */
-static void observe(struct lun_mpath *mpath, const struct lun_io *io)
-{
-	uint8_t list[PR_OUT_LIST_LEN];
-	struct pr_out out;
-
-	if (mpath->path_count == 0 || (io->result.status != SCSI_GOOD && !io->result.unknown) ||
-	    !pr_out_parse(io->cdb, list, iov_gather(io->iov, io->iov_cnt, list, sizeof(list)),
-			  &out))
-		return;
-	switch (out.action) {
-	case PR_OUT_REGISTER:
-	case PR_OUT_REGISTER_AND_IGNORE_EXISTING_KEY:
-		/* Unless it is known not to be, it is registered: nobody takes the place of the main path then. */
-		if (out.new_key != 0 || !io->result.unknown)
-			mpath->paths[0]->key = out.new_key;
-		break;
-	case PR_OUT_CLEAR:
-	case PR_OUT_PREEMPT:
-	case PR_OUT_PREEMPT_AND_ABORT:
-		unproven(mpath);
-		mpath_register_all(mpath);
-		break;
-	case PR_OUT_RESERVE:
-	case PR_OUT_RELEASE:
-	case PR_OUT_REGISTER_AND_MOVE:
-	case PR_OUT_REPLACE_LOST_RESERVATION:
-		break;
-	}
-}
-
-void mpath_serve_reservation(struct lun_mpath *mpath, struct lun_io *io)
-{
-	uint16_t refusal = mpath_command_refusal(io->cdb);
-
-	if (refusal != 0) {
-		lun_result_check_condition(&io->result, SCSI_ILLEGAL_REQUEST, refusal);
-		io->result.residual_bytes = io->data_len;
-		return;
-	}
-	if (answer_unit_attention(mpath, io))
-		return;
-	if (io->cdb[0] == SCSI_PR_IN) {
-		serve_in(mpath, io);
-	} else {
-		main_execute(mpath, io);
-		observe(mpath, io);
-	}
 }

@@ -149,6 +149,7 @@ static bool repair(struct lun_mpath *mpath)
 			mpath->paths[i]->unproven = true;
 		conflict = mpath_register_all(mpath) || mpath->lost;
 	}
+	mpath_note(mpath);
 	pthread_mutex_unlock(&mpath->pr_lock);
 	/* It could not be done now: not again at once. */
 	if (!conflict)
@@ -162,6 +163,8 @@ static void look_after_paths(struct lun_mpath *mpath)
 	mpath_look_at_map(mpath);
 	mpath_register_all(mpath);
 	mpath_tidy(mpath);
+	mpath_learn_ports(mpath);
+	mpath_note(mpath);
 	pthread_mutex_unlock(&mpath->pr_lock);
 }
 

@@ -18,143 +18,6 @@ static struct lun_mpath *to_mpath(struct lun *lun)
 	return (struct lun_mpath *)lun;
 }
 
-static bool refuse_other_lun(const char *path, const char *designator, const char *node,
-			     const char *node_designator, char *reason)
-{
-	snprintf(reason, LUN_REASON_MAX,
-		 "%.120s has paths to different logical units: %.40s is %.100s, others are %.100s; "
-		 "multipath -ll shows them",
-		 path, node, node_designator, designator);
-	return false;
-}
-
-/* ---- paths ---- */
-
-static struct mpath_path *find_path(const struct lun_mpath *mpath,
-				    const struct lun_sg_device *device)
-{
-	for (size_t i = 0; i < mpath->path_count; i++)
-		if (!mpath->paths[i]->gone && mpath->paths[i]->device.rdev == device->rdev &&
-		    strcmp(mpath->paths[i]->device.node, device->node) == 0)
-			return mpath->paths[i];
-	return NULL;
-}
-
-/* NULL: it does not answer now, or is another LUN's (*ret_other). */
-static struct mpath_path *open_path(struct lun_mpath *mpath, const struct lun_sg_device *device,
-				    bool *ret_other, char *reason)
-{
-	char designator[SCSI_DESIGNATOR_MAX];
-	struct mpath_path *path;
-	bool missing;
-	int fd;
-
-	fd = lun_sg_device_open(device, O_RDWR, &missing, reason);
-	if (fd < 0)
-		return NULL;
-	if (!lun_sg_identify(fd, device, designator, &missing, reason)) {
-		close(fd);
-		return NULL;
-	}
-	if (mpath->designator[0] != '\0' && strcmp(mpath->designator, designator) != 0) {
-		*ret_other = true;
-		refuse_other_lun(mpath->path, mpath->designator, device->node, designator, reason);
-		close(fd);
-		return NULL;
-	}
-	path = calloc(1, sizeof(*path));
-	if (path == NULL) {
-		snprintf(reason, LUN_REASON_MAX, "%.120s: out of memory", mpath->path);
-		close(fd);
-		return NULL;
-	}
-	memcpy(mpath->designator, designator, sizeof(designator));
-	*path = (struct mpath_path){.device = *device, .fd = fd, .users = 1, .unproven = true};
-	return path;
-}
-
-static void remove_path(struct lun_mpath *mpath, size_t i)
-{
-	struct mpath_path *path = mpath->paths[i];
-	bool last;
-
-	pthread_mutex_lock(&mpath->lock);
-	mpath->path_count--;
-	for (size_t j = i; j < mpath->path_count; j++)
-		mpath->paths[j] = mpath->paths[j + 1];
-	mpath->main_changes += i == 0;
-	last = mpath_path_unref_locked(path);
-	pthread_mutex_unlock(&mpath->lock);
-	if (last)
-		mpath_path_free(path);
-}
-
-static bool in_map(const struct mpath_map *map, const struct mpath_path *path)
-{
-	for (size_t i = 0; i < map->path_count; i++)
-		if (map->paths[i].rdev == path->device.rdev &&
-		    strcmp(map->paths[i].node, path->device.node) == 0)
-			return true;
-	return false;
-}
-
-static void mark_gone(struct lun_mpath *mpath, struct mpath_path *path)
-{
-	pthread_mutex_lock(&mpath->lock);
-	path->gone = true;
-	pthread_mutex_unlock(&mpath->lock);
-}
-
-bool mpath_refresh(struct lun_mpath *mpath, const struct mpath_map *map, char *reason)
-{
-	bool other = false;
-
-	for (size_t i = mpath->path_count; i-- > 0;) {
-		struct mpath_path *path = mpath->paths[i];
-
-		if (!path->gone && !in_map(map, path))
-			mark_gone(mpath, path);
-		if (path->gone && path->key == 0)
-			remove_path(mpath, i);
-	}
-	for (size_t i = 0; i < map->path_count && mpath->path_count < MPATH_PATHS_MAX; i++) {
-		struct mpath_path *path;
-
-		if (find_path(mpath, &map->paths[i]) != NULL ||
-		    !mpath_path_running(map->paths[i].rdev))
-			continue;
-		path = open_path(mpath, &map->paths[i], &other, reason);
-		if (other)
-			return false;
-		if (path == NULL)
-			continue;
-		pthread_mutex_lock(&mpath->lock);
-		mpath->paths[mpath->path_count++] = path;
-		pthread_mutex_unlock(&mpath->lock);
-	}
-	return true;
-}
-
-void mpath_look_at_map(struct lun_mpath *mpath)
-{
-	char reason[LUN_REASON_MAX];
-	struct mpath_map map;
-	bool missing;
-	dev_t rdev;
-
-	pthread_mutex_lock(&mpath->lock);
-	rdev = mpath->node->rdev;
-	pthread_mutex_unlock(&mpath->lock);
-	if (mpath_map_inspect(mpath->path, rdev, &map, &missing, reason) || missing) {
-		if (mpath_refresh(mpath, &map, reason))
-			return;
-	}
-	log_error("%s: nothing is sent to it any more", reason);
-	pthread_mutex_lock(&mpath->lock);
-	mpath->gone = true;
-	pthread_mutex_unlock(&mpath->lock);
-}
-
 /* ---- connecting ---- */
 
 static struct mpath_node *open_node(const struct lun_mpath *mpath, const struct mpath_map *map,
@@ -210,6 +73,11 @@ static bool identify(struct lun_mpath *mpath, const struct mpath_map *map,
 			ret_identity->max_transfer_bytes = limit;
 	}
 	snprintf(ret_identity->device, sizeof(ret_identity->device), "%s", map->node);
+	/* Those that are down, too. */
+	ret_identity->path_count = 0;
+	for (size_t i = 0; i < map->path_count; i++)
+		if (lun_sg_path(&map->paths[i], &ret_identity->paths[ret_identity->path_count]))
+			ret_identity->path_count++;
 	return true;
 }
 
@@ -259,6 +127,9 @@ static bool mpath_connect(struct lun *lun, struct lun_identity *ret_identity, ch
 		return false;
 	pthread_mutex_lock(&mpath->pr_lock);
 	connected = connect_map(mpath, &map, ret_identity, reason);
+	if (connected)
+		mpath_recall(mpath);
+	mpath_note(mpath);
 	pthread_mutex_unlock(&mpath->pr_lock);
 	return connected;
 }
@@ -302,9 +173,10 @@ static void mpath_spread(struct lun *lun, uint64_t key, enum lun_spread spread)
 		mpath->holder_unsure = false;
 		/* It may have been another's doing. */
 		if (mpath->path_count > 0)
-			mpath->paths[0]->key = 0;
+			mpath->paths[0]->key = mpath->paths[0]->old_key = 0;
 	}
 	mpath_register_all(mpath);
+	mpath_note(mpath);
 	pthread_mutex_unlock(&mpath->pr_lock);
 }
 
@@ -315,6 +187,7 @@ static void mpath_seek(struct lun *lun, uint64_t key)
 	pthread_mutex_lock(&mpath->pr_lock);
 	if (mpath->key == 0)
 		mpath_seek_main(mpath, key);
+	mpath_note(mpath);
 	pthread_mutex_unlock(&mpath->pr_lock);
 }
 
@@ -327,6 +200,21 @@ static unsigned int mpath_nexus_changes(struct lun *lun)
 	changes = mpath->main_changes;
 	pthread_mutex_unlock(&mpath->lock);
 	return changes;
+}
+
+static size_t mpath_paths(struct lun *lun, struct lun_path_state *ret_paths,
+			  unsigned int *ret_changes)
+{
+	struct lun_mpath *mpath = to_mpath(lun);
+	size_t count;
+
+	pthread_mutex_lock(&mpath->lock);
+	count = mpath->shown_count;
+	if (ret_paths != NULL)
+		memcpy(ret_paths, mpath->shown, count * sizeof(*ret_paths));
+	*ret_changes = mpath->shown_changes;
+	pthread_mutex_unlock(&mpath->lock);
+	return count;
 }
 
 /* ---- coming and going ---- */
@@ -351,6 +239,7 @@ static const struct lun_ops mpath_ops = {
 	.spread = mpath_spread,
 	.seek = mpath_seek,
 	.nexus_changes = mpath_nexus_changes,
+	.paths = mpath_paths,
 	.destroy = mpath_destroy,
 };
 
@@ -363,7 +252,7 @@ static bool migrates(const struct cfgstring *cfg, char *reason)
 	return cfg->migrate_pr;
 }
 
-struct lun *lun_mpath_new(const struct cfgstring *cfg, char *reason)
+struct lun *lun_mpath_new(const struct cfgstring *cfg, const char *name, char *reason)
 {
 	struct lun_mpath *mpath;
 	int error;
@@ -379,6 +268,7 @@ struct lun *lun_mpath_new(const struct cfgstring *cfg, char *reason)
 	mpath->holder_unsure = true;
 	mpath->main_changes = 1;
 	memcpy(mpath->path, cfg->lun, sizeof(mpath->path));
+	snprintf(mpath->name, sizeof(mpath->name), "%s", name);
 	error = mpath_threads_start(mpath);
 	if (error != 0) {
 		snprintf(reason, LUN_REASON_MAX, "%.120s: cannot start %d threads: %s", cfg->lun,
@@ -418,7 +308,8 @@ bool lun_mpath_check(const struct cfgstring *cfg, bool *ret_missing, char *reaso
 			continue;
 		if (first[0] != '\0' && strcmp(first, designator) != 0) {
 			*ret_missing = false;
-			return refuse_other_lun(cfg->lun, first, path->node, designator, reason);
+			return mpath_refuse_other_lun(cfg->lun, first, path->node, designator,
+						      reason);
 		}
 		memcpy(first, designator, sizeof(first));
 	}

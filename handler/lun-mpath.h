@@ -47,6 +47,6 @@
 bool lun_mpath_is(const char *path);
 /* lun_check and lun_new for such a path. */
 bool lun_mpath_check(const struct cfgstring *cfg, bool *ret_missing, char *reason);
-struct lun *lun_mpath_new(const struct cfgstring *cfg, char *reason);
+struct lun *lun_mpath_new(const struct cfgstring *cfg, const char *name, char *reason);
 
 #endif

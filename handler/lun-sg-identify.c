@@ -55,3 +55,11 @@ bool lun_sg_identify_fully(int fd, const struct lun_sg_device *device,
 	*ret_identity = identity;
 	return true;
 }
+
+uint16_t lun_sg_target_port(int fd, const struct lun_sg_device *device)
+{
+	struct open_device open_device = {fd, device};
+	struct lun_way way = way_of(&open_device);
+
+	return lun_identify_target_port(&way);
+}

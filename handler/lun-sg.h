@@ -69,5 +69,7 @@ bool lun_sg_identify(int fd, const struct lun_sg_device *device, char *ret_desig
 /* identify, and the capacity; fills all of ret_identity. */
 bool lun_sg_identify_fully(int fd, const struct lun_sg_device *device,
 			   struct lun_identity *ret_identity, char *reason);
+/* The relative target port identifier; 0: the LUN does not tell (now). */
+uint16_t lun_sg_target_port(int fd, const struct lun_sg_device *device);
 
 #endif

@@ -51,13 +51,13 @@ bool lun_check(const struct cfgstring *cfg, bool *ret_missing, char *reason)
 }
 
 /* By what data goes. */
-static struct lun *backend_new(const struct cfgstring *cfg, char *reason)
+static struct lun *backend_new(const struct cfgstring *cfg, const char *name, char *reason)
 {
 	if (!cfg->lun_is_path)
-		return lun_iscsi_new(cfg, reason);
+		return lun_iscsi_new(cfg, name, reason);
 	if (is_file(cfg))
 		return lun_file_new(cfg, reason);
-	return lun_mpath_is(cfg->lun) ? lun_mpath_new(cfg, reason) : lun_sg_new(cfg, reason);
+	return lun_mpath_is(cfg->lun) ? lun_mpath_new(cfg, name, reason) : lun_sg_new(cfg, reason);
 }
 
 struct lun *lun_new(const struct cfgstring *cfg, const char *name, char *reason)
@@ -66,7 +66,7 @@ struct lun *lun_new(const struct cfgstring *cfg, const char *name, char *reason)
 
 	if (refuse_passthrough(cfg, reason))
 		return NULL;
-	backend = backend_new(cfg, reason);
+	backend = backend_new(cfg, name, reason);
 	if (backend == NULL || !wants_emulation(cfg))
 		return backend;
 	return lun_emulate_new(backend, cfg, name, cfg->lun_is_path && lun_file_is(cfg->lun),
@@ -138,6 +138,14 @@ void lun_seek(struct lun *lun, uint64_t key)
 unsigned int lun_nexus_changes(struct lun *lun)
 {
 	return lun->ops->nexus_changes != NULL ? lun->ops->nexus_changes(lun) : 0;
+}
+
+size_t lun_paths(struct lun *lun, struct lun_path_state *ret_paths, unsigned int *ret_changes)
+{
+	if (lun->ops->paths != NULL)
+		return lun->ops->paths(lun, ret_paths, ret_changes);
+	*ret_changes = 0;
+	return 0;
 }
 
 void lun_destroy(struct lun *lun)

@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 
 #include "cfgstring.h"
+#include "pr.h"
 #include "scsi.h"
 
 #define LUN_REASON_MAX CFGSTRING_REASON_MAX
@@ -63,7 +64,15 @@ struct lun_path {
 	char target_port[LUN_PORT_MAX];
 };
 
-#define LUN_PATHS_MAX 8
+#define LUN_PATHS_MAX 32
+
+/* A path, and what stands on it. */
+struct lun_path_state {
+	struct lun_path ports;			     /* empty: not known */
+	char transport_id[PR_TRANSPORT_ID_TEXT_MAX]; /* of the initiator port; empty: not known */
+	uint16_t relative_target_port;		     /* 0: not known */
+	uint64_t key; /* registered with, as far as is known; 0: not */
+};
 
 struct lun_identity {
 	char designator[SCSI_DESIGNATOR_MAX]; /* VPD 83h, "naa.6001405..." */
@@ -101,6 +110,8 @@ struct lun_ops {
 	void (*spread)(struct lun *lun, uint64_t key, enum lun_spread spread);
 	void (*seek)(struct lun *lun, uint64_t key);
 	unsigned int (*nexus_changes)(struct lun *lun);
+	size_t (*paths)(struct lun *lun, struct lun_path_state *ret_paths,
+			unsigned int *ret_changes);
 	/* NULL where the LUN decides on reservations itself. */
 	bool (*hold)(struct lun *lun, bool force, char *reason);
 	const struct lun_move_ops *move; /* NULL: the nexus does not move whole */
@@ -161,6 +172,17 @@ void lun_spread(struct lun *lun, uint64_t key, enum lun_spread spread);
 void lun_seek(struct lun *lun, uint64_t key);
 /* Differs from what it was when they have come to go to another path, which has another TransportID. */
 unsigned int lun_nexus_changes(struct lun *lun);
+/*
+ * The paths, that of the reservation commands first, and also those that are down while something stands on them. ret_paths:
+ * LUN_PATHS_MAX, or NULL. *ret_changes differs from what it was when they are not the same any more. Returns how many; 0: the LUN has
+ * but one. Never blocks.
+ */
+size_t lun_paths(struct lun *lun, struct lun_path_state *ret_paths, unsigned int *ret_changes);
+/*
+ * The TransportID of the path's initiator port, as pr_transport_id_text has it, as far as the names tell it. ret:
+ * PR_TRANSPORT_ID_TEXT_MAX. False: its beginning alone, or nothing.
+ */
+bool lun_path_transport_id(const struct lun_path *path, char *ret);
 
 /* Every command must have been answered. NULL is taken. */
 void lun_destroy(struct lun *lun);

@@ -13,10 +13,20 @@
 static pthread_mutex_t claims_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct nexus *claims;
 
+/* A name that stops where ports are told apart by a ',' (iSCSI) stands for each port of it. */
+static bool same_port(const char *a, const char *b)
+{
+	while (*a != '\0' && *a == *b) {
+		a++;
+		b++;
+	}
+	return *a == *b || (*a == '\0' && *b == ',') || (*a == ',' && *b == '\0');
+}
+
 static bool same_path(const struct lun_path *a, const struct lun_path *b)
 {
-	return strcmp(a->initiator_port, b->initiator_port) == 0 &&
-	       strcmp(a->target_port, b->target_port) == 0;
+	return same_port(a->initiator_port, b->initiator_port) &&
+	       same_port(a->target_port, b->target_port);
 }
 
 /* Where no ports are known the device stands for them: other names of it are not seen to be the same. */

@@ -91,6 +91,8 @@ struct nexus {
 	uint64_t connect_tried_ms;
 	uint64_t resync_done_ms;
 	struct nexus_info info;
+	bool publish_wanted;
+	unsigned int paths_published; /* lun_paths() as info has them */
 	struct lun_identity identity;
 	struct unit_attentions unit_attentions;
 

@@ -33,6 +33,35 @@ void nexus_set_observer(const struct nexus_observer *new_observer)
 
 /* ---- what others see ---- */
 
+_Static_assert(NEXUS_PATHS_MAX == LUN_PATHS_MAX, "paths");
+
+/* The first path is what the record knows of this nexus; of the others the backend tells. */
+static void publish_paths(struct nexus *nexus, struct nexus_info *info)
+{
+	const struct record *record = &nexus->record;
+	struct lun_path_state paths[LUN_PATHS_MAX];
+	unsigned int changes;
+
+	info->path_count = lun_paths(nexus->lun, paths, &changes);
+	for (size_t i = 0; i < info->path_count; i++) {
+		memcpy(info->paths[i].transport_id, paths[i].transport_id,
+		       sizeof(info->paths[i].transport_id));
+		info->paths[i].relative_target_port = paths[i].relative_target_port;
+		info->paths[i].registered = paths[i].key != 0;
+	}
+	if (info->path_count == 0)
+		info->path_count = 1;
+	if (record->own_transport_id)
+		snprintf(info->paths[0].transport_id, sizeof(info->paths[0].transport_id), "%s",
+			 record->transport_ids[0]);
+	if (record->own_transport_id || info->paths[0].relative_target_port == 0)
+		info->paths[0].relative_target_port = record->relative_target_port;
+	info->paths[0].registered = record->key != 0 || record->in_registered;
+	pthread_mutex_lock(&nexus->lock);
+	nexus->paths_published = changes;
+	pthread_mutex_unlock(&nexus->lock);
+}
+
 void nexus_publish(struct nexus *nexus)
 {
 	const struct record *record = &nexus->record;
@@ -51,7 +80,7 @@ void nexus_publish(struct nexus *nexus)
 	info.type = record->type;
 	info.ptpl = record->ptpl;
 	info.generation = record->generation;
-	info.path_count = 1;
+	publish_paths(nexus, &info);
 	snprintf(info.name, sizeof(info.name), "%s", nexus->config.name);
 	snprintf(info.group, sizeof(info.group), "%s", nexus->config.cfg.group);
 	snprintf(info.lun, sizeof(info.lun), "%s", record->lun);
@@ -61,11 +90,6 @@ void nexus_publish(struct nexus *nexus)
 	snprintf(info.handover_id, sizeof(info.handover_id), "%s", terms->id);
 	info.handover_key = terms->key;
 	info.handover_led = terms->led;
-	if (record->own_transport_id)
-		snprintf(info.paths[0].transport_id, sizeof(info.paths[0].transport_id), "%s",
-			 record->transport_ids[0]);
-	info.paths[0].relative_target_port = record->relative_target_port;
-	info.paths[0].registered = record->key != 0 || record->in_registered;
 	info.emulated = lun_is_emulated(nexus->lun);
 	pthread_mutex_lock(&nexus->lock);
 	snprintf(info.device, sizeof(info.device), "%s",

@@ -191,7 +191,7 @@ void *nexus_thread(void *user)
 		struct nexus_job *job;
 
 		while (!nexus->stop && !nexus->connect_wanted && !nexus->identify_wanted &&
-		       !nexus->ran_wanted && !nexus->guest_runs_wanted &&
+		       !nexus->ran_wanted && !nexus->guest_runs_wanted && !nexus->publish_wanted &&
 		       !resync_due_locked(nexus) && nexus->queue.head == NULL)
 			pthread_cond_wait(&nexus->work, &nexus->lock);
 		if (nexus->stop && nexus->queue.head == NULL)
@@ -207,6 +207,13 @@ void *nexus_thread(void *user)
 			nexus->guest_runs_wanted = false;
 			pthread_mutex_unlock(&nexus->lock);
 			ask_whether_guest_runs(nexus);
+			pthread_mutex_lock(&nexus->lock);
+			continue;
+		}
+		if (nexus->publish_wanted) {
+			nexus->publish_wanted = false;
+			pthread_mutex_unlock(&nexus->lock);
+			nexus_publish(nexus);
 			pthread_mutex_lock(&nexus->lock);
 			continue;
 		}
@@ -280,7 +287,9 @@ void nexus_tick(struct nexus *nexus, uint64_t now_ms, unsigned int resync_interv
 	uint64_t hold_ms = (uint64_t)nexus->config.cfg.hold_timeout_s * 1000;
 
 	bool connected = lun_is_connected(nexus->lun);
+	unsigned int paths;
 
+	lun_paths(nexus->lun, NULL, &paths);
 	expire_calls(nexus, now_ms);
 	if (now_ms >= hold_ms)
 		nexus_held_busy(nexus, now_ms - hold_ms);
@@ -291,7 +300,9 @@ void nexus_tick(struct nexus *nexus, uint64_t now_ms, unsigned int resync_interv
 	if (nexus->info.paths[0].registered && resync_interval_ms != 0 &&
 	    now_ms - nexus->resync_done_ms >= resync_interval_ms)
 		nexus->resync_wanted = true;
-	if (nexus->connect_wanted || resync_due_locked(nexus))
+	if (paths != nexus->paths_published)
+		nexus->publish_wanted = true;
+	if (nexus->connect_wanted || nexus->publish_wanted || resync_due_locked(nexus))
 		pthread_cond_signal(&nexus->work);
 	pthread_mutex_unlock(&nexus->lock);
 	nexus->ops->tick(nexus->port);

@@ -153,6 +153,8 @@ struct nexus_path_info {
 	bool registered;
 };
 
+#define NEXUS_PATHS_MAX 32
+
 /* A snapshot of what the properties show. */
 struct nexus_info {
 	char name[CFGSTRING_NAME_MAX + 1];
@@ -175,7 +177,7 @@ struct nexus_info {
 	uint32_t generation;
 	uint32_t in_flight; /* guest commands at the LUN or held */
 	size_t path_count;
-	struct nexus_path_info paths[8];
+	struct nexus_path_info paths[NEXUS_PATHS_MAX];
 };
 
 /* False: no such nexus. Any thread. */

@@ -19,8 +19,11 @@ enum designator_type {
 	DESIGNATOR_T10 = 1,
 	DESIGNATOR_EUI_64 = 2,
 	DESIGNATOR_NAA = 3,
+	DESIGNATOR_RELATIVE_TARGET_PORT = 4,
 	DESIGNATOR_NAME_STRING = 8,
 };
+
+enum association { ASSOCIATION_LUN = 0, ASSOCIATION_TARGET_PORT = 1 };
 
 struct designator {
 	unsigned int rank; /* 0: cannot be used; the more, the better */
@@ -81,7 +84,7 @@ static struct designator designator_read(const uint8_t *descriptor)
 	uint8_t code_set = descriptor[0] & 0x0f;
 	uint8_t association = descriptor[1] >> 4 & 0x03;
 
-	if (association != 0)
+	if (association != ASSOCIATION_LUN)
 		return designator;
 	if (code_set == CODE_SET_ASCII || code_set == CODE_SET_UTF8)
 		designator.len = text_len(designator.bytes, designator.len);
@@ -178,6 +181,26 @@ bool scsi_vpd_designator(const uint8_t *page, size_t len, char *ret)
 	if (found)
 		memcpy(ret, text, strlen(text) + 1);
 	return found;
+}
+
+uint16_t scsi_vpd_relative_target_port(const uint8_t *page, size_t len)
+{
+	size_t end, next;
+
+	if (len < PAGE_HEADER_LEN || page[1] != PAGE_DEVICE_IDENTIFICATION)
+		return 0;
+	end = PAGE_HEADER_LEN + (size_t)be_get16(page + 2);
+	if (end > len)
+		end = len;
+	for (size_t at = PAGE_HEADER_LEN; end - at >= DESCRIPTOR_HEADER_LEN; at = next) {
+		next = at + DESCRIPTOR_HEADER_LEN + (size_t)page[at + 3];
+		if (next > end)
+			break;
+		if ((page[at + 1] >> 4 & 0x03) == ASSOCIATION_TARGET_PORT &&
+		    (page[at + 1] & 0x0f) == DESIGNATOR_RELATIVE_TARGET_PORT && page[at + 3] == 4)
+			return be_get16(page + at + DESCRIPTOR_HEADER_LEN + 2);
+	}
+	return 0;
 }
 
 /* ---- block limits, SBC-4 6.6.4 ---- */

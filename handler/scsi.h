@@ -131,6 +131,8 @@ bool scsi_sense_parse(const uint8_t *sense, size_t len, uint8_t *ret_key, uint16
  * SCSI_DESIGNATOR_MAX bytes. False: no such designator or a malformed page.
  */
 bool scsi_vpd_designator(const uint8_t *page, size_t len, char *ret);
+/* The port that the page was asked for by, as READ FULL STATUS and REGISTER AND MOVE number it; 0: it does not say. */
+uint16_t scsi_vpd_relative_target_port(const uint8_t *page, size_t len);
 
 /*
  * Clamps the block limits page (VPD B0h) as returned for an INQUIRY to max_blocks logical blocks:

@@ -16,6 +16,7 @@
 static const char *const directories[] = {
 	[STORE_NEXUS] = PATHS_STATE_DIR "/nexus",
 	[STORE_LUN] = PATHS_STATE_DIR "/lun",
+	[STORE_PATHS] = PATHS_STATE_DIR "/paths",
 };
 
 static int open_dir(enum store_kind kind, bool create)

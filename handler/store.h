@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * State files: of nexuses in /var/lib/prmig/nexus/<name>, registries of emulated LUNs in /var/lib/prmig/lun/<designator>. 0600 in 0700, each
+ * State files: of nexuses in /var/lib/prmig/nexus/<name>, registries of emulated LUNs in /var/lib/prmig/lun/<designator>,
+ * the registrations of a nexus with several paths in /var/lib/prmig/paths/<name>. 0600 in 0700, each
  * written as temporary file, fsync, rename, fsync of the directory. Allocates nothing. Errors are negative errno.
  */
 #ifndef PRMIG_STORE_H
@@ -8,7 +9,7 @@
 
 #include <stddef.h>
 
-enum store_kind { STORE_NEXUS, STORE_LUN };
+enum store_kind { STORE_NEXUS, STORE_LUN, STORE_PATHS };
 
 /* Replaces the file's text. */
 int store_write(enum store_kind kind, const char *name, const char *text);

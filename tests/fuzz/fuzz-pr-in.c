@@ -9,6 +9,7 @@
 #include "be.h"
 #include "fuzz.h"
 #include "lun-mpath-cdb.h"
+#include "lun-mpath-fold.h"
 #include "pr.h"
 
 static void check_drop(const uint8_t *data, size_t len, const struct pr_keys *keys, uint64_t key,

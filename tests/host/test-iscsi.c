@@ -274,8 +274,9 @@ static void test_same_nexus(void)
 		return;
 	host_clear_log();
 	CHECK(!host_add("vm4", "prmig/other"));
-	CHECK(host_logged("other.conf and disk.conf, which another backstore uses, name the same"));
+	CHECK(host_logged("other.conf and disk.conf, which nexus 'vm1' uses, name the same"));
 	CHECK(!host_add("vm5", "prmig/disk"));
+	CHECK(host_logged("disk.conf and disk.conf, which nexus 'vm1' uses, name the same"));
 	/* Whose session was not touched. */
 	CHECK(!host_logged("LUN 'disk': "));
 	CHECK(run_write(device, 5, 5, 5));

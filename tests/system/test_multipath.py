@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A LUN by dm-multipath: two hosts with multipathd, each with two iSCSI paths to
-one LUN of LIO's in a third machine.
+"""A LUN by dm-multipath: two hosts with multipathd, each with two iSCSI paths, by two target
+ports, to one LUN of LIO's in a third machine.
 
-Data goes by either path in turn (round-robin), so that a path which is not
-registered is met at once. A path is lost by setting its SCSI disk offline.
-PRMIG_FULL=1: either path is lost.
+Data goes by either path in turn (round-robin) while both ports give the same access, so that a path
+which is not registered is met at once. A path is lost by setting its SCSI disk offline, by cutting its
+connection, or by the state of its target port (ALUA).
+PRMIG_FULL=1: either path is lost, and all of what else there is.
 """
 
 import os
@@ -26,10 +27,14 @@ from two_hosts import (
     registrants,
 )
 
-IQN = initiator_name("array")
+# Path 0 of each host is by the first, path 1 by the second.
+IQNS = [initiator_name("array"), initiator_name("array-b")]
+IQN = IQNS[0]
 PORTS = {"source": (3260, 3261), "destination": (3262, 3263)}
 # Which path is lost: the one that holds, or (PRMIG_FULL=1) each.
-PATHS = (0, 1) if os.environ.get("PRMIG_FULL") == "1" else (0,)
+FULL = os.environ.get("PRMIG_FULL") == "1"
+PATHS = (0, 1) if FULL else (0,)
+long_form = pytest.mark.skipif(not FULL, reason="only with PRMIG_FULL=1")
 HOLDER = {"Key": GUEST_KEY, "Holder": True, "Type": 5, "Fenced": False, "Failure": ""}
 
 # tcm_loop's disks are scsi:unspec: the guest's, which says that it is the LUN, is no path to it.
@@ -45,7 +50,8 @@ blacklist {
     protocol "scsi:unspec"
 }
 overrides {
-    path_grouping_policy multibus
+    path_grouping_policy group_by_prio
+    failback immediate
     path_selector "round-robin 0"
     path_checker tur
     rr_min_io_rq 1
@@ -62,11 +68,12 @@ class Path:
     nexus when it checks a reservation.
     """
 
-    def __init__(self, host, target, name, port):
+    def __init__(self, host, target, name, iqn, port):
         self._host = host
         self._target = target
         self._initiator = name
-        self._np = f"/sys/kernel/config/target/iscsi/{IQN}/tpgt_1/np/0.0.0.0:{port}"
+        self._iqn = iqn
+        self._np = f"/sys/kernel/config/target/iscsi/{iqn}/tpgt_1/np/0.0.0.0:{port}"
         self._portal = f"{host.OUTSIDE}:{target.ports[port]}"
         self._outside = target.ports[port]
         self.disk = self.sg = None
@@ -82,13 +89,15 @@ class Path:
             iscsiadm -m iface -I {name} -o new >/dev/null
             iscsiadm -m iface -I {name} -o update -n iface.transport_name -v tcp >/dev/null
             iscsiadm -m iface -I {name} -o update -n iface.initiatorname -v {name} >/dev/null
-            iscsiadm -m node -o new -T {IQN} -p {self._portal},1 -I {name} >/dev/null
+            iscsiadm -m node -o new -T {self._iqn} -p {self._portal},1 -I {name} >/dev/null
+            iscsiadm -m node -o update -T {self._iqn} -p {self._portal} -I {name} \
+                -n node.conn[0].timeo.noop_out_interval -v 1 -n node.conn[0].timeo.noop_out_timeout -v 2
             """
         )
         self.log_in_again()
 
     def log_in_again(self):
-        self._host.run(f"iscsiadm -m node -T {IQN} -p {self._portal} --login")
+        self._host.run(f"iscsiadm -m node -T {self._iqn} -p {self._portal} --login")
         # The kernel's name for it may be another than it was.
         done = self._host.wait_for(
             f"""set -e
@@ -107,7 +116,7 @@ class Path:
         self.disk, self.sg = done.stdout.split()
 
     def log_out(self):
-        self._host.run(f"iscsiadm -m node -T {IQN} -p {self._portal} --logout")
+        self._host.run(f"iscsiadm -m node -T {self._iqn} -p {self._portal} --logout")
 
     def lose(self):
         """The kernel sends nothing there any more; returns when multipathd knows."""
@@ -116,6 +125,24 @@ class Path:
 
     def restore(self):
         self._host.run(f"echo running >{self._state}")
+        self._wait("active")
+
+    def cut(self):
+        """Nothing arrives any more, and nobody is told; returns when multipathd knows."""
+        self.cut_silently()
+        self._wait("failed")
+
+    def cut_silently(self):
+        self._host.run(
+            f"""set -e
+            modprobe -a sch_ingress cls_u32 act_gact
+            tc qdisc add dev eth0 clsact
+            tc filter add dev eth0 egress protocol ip u32 match ip dport {self._outside} 0xffff action drop
+            """
+        )
+
+    def mend(self):
+        self._host.run("tc qdisc del dev eth0 clsact")
         self._wait("active")
 
     @property
@@ -137,8 +164,8 @@ class Host(Side):
     def __init__(self, prmig, who, target):
         self.initiators = [initiator_name(f"{who}{i}") for i in range(2)]
         self.paths = [
-            Path(prmig.vm, target.vm, name, port)
-            for name, port in zip(self.initiators, PORTS[who])
+            Path(prmig.vm, target.vm, name, iqn, port)
+            for name, iqn, port in zip(self.initiators, IQNS, PORTS[who])
         ]
         super().__init__(prmig, "mp", initiator_name(who), (None, None))
 
@@ -151,7 +178,7 @@ class Host(Side):
             echo InitiatorName={self.initiator} >/etc/iscsi/initiatorname.iscsi
             rm /etc/udev/rules.d/*-multipath.rules
             udevadm control --reload
-            modprobe -a iscsi_tcp sg dm_multipath dm_round_robin
+            modprobe -a iscsi_tcp sg dm_multipath dm_round_robin scsi_dh_alua
             systemctl unmask multipathd.service multipathd.socket 2>/dev/null
             systemctl restart iscsid.service
             systemctl start multipathd.service
@@ -166,11 +193,36 @@ class Host(Side):
         self.wait_paths(2)
         self.own = Port(vm, self.paths[0].sg)
 
+    def shown(self):
+        """The property Paths: {initiator name: (relative target port, registered)}, and whose the first is."""
+        found = {}
+        for who, port, registered in self.get("Paths"):
+            known = re.fullmatch(r"iscsi:(.*)%2Ci%2C0x[0-9a-f]{12}", who)
+            found[known.group(1) if known else who] = (port, registered)
+        return found, next(iter(found), None)
+
+    def main_path(self):
+        """The one that takes the reservation commands."""
+        return self.paths[self.initiators.index(self.shown()[1])]
+
     def wait_paths(self, count):
         self.vm.wait_for(
             f"[ $(ls /sys/block/$(basename $(readlink -f {self.disk}))/slaves | wc -l) = {count} ]",
             60,
             f"{count} paths",
+        )
+
+    def write_much_refused(self):
+        """Not this guest's any more; by either path."""
+        for lba in range(4):
+            assert self.guest.write("refused", lba) == pr.RESERVATION_CONFLICT
+
+    def wait_both_optimized(self):
+        """As multipathd knows it."""
+        self.vm.wait_for(
+            "[ $(multipathd show paths raw format '%t %p' | grep -c '^active 50$') = 2 ]",
+            60,
+            "both paths in one group",
         )
 
     def write_much(self, text):
@@ -181,13 +233,36 @@ class Host(Side):
             assert self.guest.read(lba) == f"{text}{lba}"
 
 
+class Alua:
+    """Asymmetric access to the LUN: the second target port is in a group of its own."""
+
+    STATES = {"optimized": 0, "non-optimized": 1, "standby": 2, "unavailable": 3}
+
+    def __init__(self, array, backstore):
+        self._array = array
+        self._group = f"{backstore.path}/alua/second"
+        array.run(
+            f"""set -e
+            mkdir {self._group}; cd {self._group}
+            echo 1 >tg_pt_gp_id
+            echo 1 >alua_access_type
+            for lun in /sys/kernel/config/target/iscsi/{IQNS[1]}/tpgt_1/lun/lun_0; do
+                echo second >$lun/alua_tg_pt_gp
+            done
+            """
+        )
+
+    def set(self, state):
+        self._array.run(f"echo {self.STATES[state]} >{self._group}/alua_access_state")
+
+
 class Stage:
     """The array, and who is registered with it."""
 
-    def __init__(self, source, destination, array, bystander):
+    def __init__(self, source, destination, array, alua, bystander, stranger):
         self.source, self.destination = source, destination
-        self.bystander = bystander
-        self.array = array
+        self.bystander, self.stranger = bystander, stranger
+        self.array, self.alua = array, alua
 
     def begin(self):
         assert self.bystander.register(BYSTANDER_KEY, ignore=True) == pr.GOOD
@@ -237,8 +312,8 @@ def stage(rig, deb):
     backstore = target.fileio("array")
     hosts = [Host(Prmig(machine, deb), who, target) for who, machine in machines.items()]
     for host in hosts:
-        for name in host.initiators:
-            target.iscsi_acl(IQN, name, backstore)
+        for name, iqn in zip(host.initiators, IQNS):
+            target.iscsi_acl(iqn, name, backstore)
     array.run("rmdir /sys/kernel/config/target/iscsi/*/tpgt_1/np/*")
     for host in hosts:
         for path in host.paths:
@@ -246,8 +321,8 @@ def stage(rig, deb):
         host.attach()
     hosts[0].create()
     hosts[1].create(incoming="on")
-    bystander = Port(array, target.loopback(backstore, "bystander").sg)
-    return Stage(*hosts, target, bystander)
+    others = [Port(array, target.loopback(backstore, who).sg) for who in ("bystander", "stranger")]
+    return Stage(*hosts, target, Alua(array, backstore), *others)
 
 
 @pytest.fixture
@@ -259,14 +334,61 @@ def site(stage):
 # ---- registrations ----
 
 
+def expect_shown_once(site, strangers=0):
+    """What the guest reads has its own paths once, and lengths that agree, however short it is cut."""
+    guest, lun = site.source.guest, site.bystander
+    _, keys = pr.read_keys(guest, guest.node)
+    assert sorted(keys) == sorted([GUEST_KEY] * (1 + strangers) + [BYSTANDER_KEY])
+    own, holds = [], pr.read_reservation(lun, lun.node) == (GUEST_KEY, 5)
+    for one in registrants(pr.full_status(guest, guest.node)):
+        if one.key == GUEST_KEY and "source" in one.who:
+            own.append(one)
+            assert one.holder == holds
+    assert len(own) == 1
+    there = registrants(pr.full_status(lun, lun.node))
+    assert len(registrants(pr.full_status(guest, guest.node))) == len(there) - 1
+    for action in ("00", "03"):
+        whole = raw_in(guest, action, 4096)
+        length = int.from_bytes(whole[4:8], "big")
+        assert len(whole) == 8 + length
+        for size in (8, 20, len(whole) - 1):
+            assert raw_in(guest, action, size) == whole[:size]
+
+
+def on_every_path(side, registered):
+    """As shown() has it: each path has a target port of its own."""
+    return {name: (1 + n, registered) for n, name in enumerate(side.initiators)}
+
+
+def expect_shown_once_of_any(site):
+    """While a path is down: to the guest it is one registrant all the same."""
+    guest = site.source.guest
+    assert pr.read_keys(guest, guest.node)[1].count(GUEST_KEY) == 1
+    found = registrants(pr.full_status(guest, guest.node))
+    assert [one.holder for one in found if one.key == GUEST_KEY] == [True]
+
+
+def raw_in(guest, action, size):
+    """The bytes of a PERSISTENT RESERVE IN with this allocation length."""
+    done = guest.run(
+        f"sg_raw -b -r {size} {guest.node} 5e {action} 00 00 00 00 00 {size >> 8:02x} {size & 255:02x} 00"
+        " 2>/dev/null | od -An -v -tx1"
+    )
+    return bytes.fromhex(done.stdout.replace("\n", " "))
+
+
 def test_one_registrant_on_two_paths(site):
     """The LUN sees the key once per path, the guest once; and types that let one path write are not offered."""
     guest = site.source.guest
     assert site.source.get("Backend") == "multipath"
     assert guest.register(GUEST_KEY) == pr.GOOD
     site.expect(holder=None, source=2)
-    _, keys = pr.read_keys(guest, guest.node)
-    assert sorted(keys) == sorted([GUEST_KEY, BYSTANDER_KEY])
+    expect_shown_once(site)
+    wait_until(
+        lambda: site.source.shown()[0] == on_every_path(site.source, True),
+        10,
+        lambda: f"both paths are shown to be registered: {site.source.get('Paths')}",
+    )
 
     for kind in (1, 3):
         assert guest.reserve(GUEST_KEY, kind) == pr.ILLEGAL_REQUEST
@@ -278,13 +400,29 @@ def test_one_registrant_on_two_paths(site):
     assert guest.reserve(GUEST_KEY, 5) == pr.GOOD
     site.expect(source=2)
     site.source.expect(State="active", **HOLDER)
+    expect_shown_once(site)
     site.source.write_much("held")
     assert site.bystander.write("intruder", lba=1) == pr.GOOD  # a registrant, as type 5 has it
     assert guest.register(0, old=GUEST_KEY) == pr.GOOD
     site.expect(holder=None)
     site.source.expect(**NOTHING)
+    wait_until(
+        lambda: site.source.shown()[0] == on_every_path(site.source, False),
+        10,
+        "no path is shown to be registered",
+    )
 
 
+def test_stranger_with_the_guests_key(site):
+    """Is another registrant to the guest, too: only the guest's own paths are one."""
+    site.hold()
+    assert site.stranger.register(GUEST_KEY) == pr.GOOD
+    expect_shown_once(site, strangers=1)
+    assert site.stranger.register(0, old=GUEST_KEY) == pr.GOOD
+    expect_shown_once(site)
+
+
+@long_form
 def test_change_of_key(site):
     guest = site.source.guest
     site.hold()
@@ -335,6 +473,7 @@ def test_path_lost_and_back(site, which):
     source.expect(State="active", **HOLDER)
 
 
+@long_form
 def test_path_taken_and_added(site):
     """A path that goes for good, and one that is new: registered before the LUN takes its data.
 
@@ -358,6 +497,7 @@ def test_path_taken_and_added(site):
     site.expect(source=2)
 
 
+@long_form
 def test_daemon_restarts(site):
     site.hold()
     site.source.prmig.restart()
@@ -365,6 +505,51 @@ def test_daemon_restarts(site):
     site.source.write_much("restarted")
     site.expect_soon(source=2)
     assert site.source.guest.reserve(GUEST_KEY, 5) == pr.GOOD, "the holder repeats its RESERVE"
+
+
+@pytest.mark.parametrize("which", PATHS)
+def test_daemon_restarts_without_a_path(site, which):
+    """What stands on the path that is down is not forgotten."""
+    source = site.source
+    site.hold()
+    path = source.main_path() if which == 0 else next(
+        one for one in source.paths if one is not source.main_path()
+    )
+    path.lose()
+    if which:
+        source.prmig.restart()
+    else:
+        source.write_much("by the other")  # which holds now, so that a path that went is left
+        source.prmig.restart()
+    source.expect_soon(State="active", **HOLDER)
+    source.write_much("restarted")
+    assert pr.read_reservation(source.guest, source.guest.node) == (GUEST_KEY, 5)
+    expect_shown_once_of_any(site)
+    path.restore()
+    source.write_much("with it")
+    site.expect_soon(source=2)
+    source.expect(State="active", **HOLDER)
+
+
+def test_daemon_restarts_without_the_only_registered_path(site):
+    """Exported: one path alone is registered, and that one is down. The other's answer that it is not
+    registered is no fence."""
+    source = site.source
+    site.hold()
+    source.export()
+    site.expect(source=1)
+    path = source.main_path()
+    path.lose()
+    source.prmig.restart()
+    assert source.get("State") == "exported"
+    assert not source.get("Fenced")
+    with refused("Lun"):
+        source.abort()
+    path.restore()
+    source.expect_soon(Failure="", seconds=30)
+    source.abort()
+    source.expect(State="active", **HOLDER)
+    site.expect_soon(source=2)
 
 
 # ---- hand-overs ----
@@ -408,6 +593,7 @@ def test_hand_over_with_a_lost_path_at_the_source(site, which):
     hand_over(site, lost=[site.source.paths[which]])
 
 
+@long_form
 def test_hand_over_with_a_lost_path_at_the_destination(site):
     site.hold()
     hand_over(site, lost=[site.destination.paths[0]])
@@ -427,6 +613,7 @@ def test_abort(site):
     site.source.write_much("aborted")
 
 
+@long_form
 def test_registrant_is_handed_over(site):
     """Registered, and another one holds: row 2."""
     assert site.source.guest.register(GUEST_KEY) == pr.GOOD
@@ -461,6 +648,84 @@ def test_fence_while_a_path_is_down(site, which):
         assert source.guest.write("fenced", lba) == pr.RESERVATION_CONFLICT
     source.expect_soon(Fenced=True, Key=0)
     assert site.found() == ({}, [])
+
+
+# ---- connections that are cut ----
+
+
+@pytest.mark.parametrize("which", PATHS)
+def test_connection_cut(site, which):
+    """Of the path that takes the reservation commands, or of another; and a hand-over without it."""
+    source, destination = site.source, site.destination
+    site.hold()
+    path = source.main_path()
+    if which:
+        path = next(one for one in source.paths if one is not path)
+    path.cut_silently()
+    source.write_much("cut")
+    assert pr.read_reservation(source.guest, source.guest.node) == (GUEST_KEY, 5)
+    assert source.guest.reserve(GUEST_KEY, 5) == pr.GOOD
+    assert site.others_are_shut_out()
+    source.expect(State="active", **HOLDER)
+    line = source.export()
+    site.expect(source=1)
+    destination.import_(line)
+    site.expect(holder="destination", destination=1)
+    destination.write_much("there")
+    source.release()
+    path.mend()
+    source.write_much_refused()
+    site.expect_soon(holder="destination", destination=2)
+    source.import_(destination.export())
+    destination.release()
+    source.write_much("back")
+    site.expect_soon(source=2)
+
+
+# ---- asymmetric access ----
+
+
+@pytest.fixture
+def second_port(site):
+    """The state of the target port of each host's second path."""
+    yield site.alua
+    site.alua.set("optimized")
+    for side in (site.source, site.destination):
+        side.wait_both_optimized()
+
+
+@pytest.mark.parametrize("state", ["standby"] + (["unavailable", "non-optimized"] if FULL else []))
+def test_port_without_access(site, second_port, state):
+    """While reserved: data and reservation commands go by the other port, and both paths stay registered."""
+    source, destination = site.source, site.destination
+    site.hold()
+    # The path by the second port takes the reservation commands.
+    first = source.paths[0]
+    if source.main_path() is first:
+        first.lose()
+        source.write_much("second")
+        assert source.guest.reserve(GUEST_KEY, 5) == pr.GOOD
+        first.restore()
+        source.write_much("both")
+        site.expect_soon(source=2)
+    second_port.set(state)
+    source.write_much(state)
+    assert pr.read_reservation(source.guest, source.guest.node) == (GUEST_KEY, 5)
+    assert source.guest.reserve(GUEST_KEY, 5) == pr.GOOD
+    assert source.guest.run(f"sg_inq -p 0x83 {source.guest.node}").ok
+    assert source.guest.run(f"sg_modes {source.guest.node}").ok
+    source.expect(State="active", **HOLDER)
+    assert site.others_are_shut_out()
+    destination.import_(source.export())
+    destination.write_much("there")
+    source.release()
+    site.expect_soon(holder="destination", destination=site.found()[0]["destination"])
+    second_port.set("optimized")
+    site.expect_soon(holder="destination", destination=2)
+    source.import_(destination.export())
+    destination.release()
+    source.write_much("back")
+    site.expect_soon(source=2)
 
 
 # ---- what is no LUN ----

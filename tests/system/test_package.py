@@ -12,12 +12,14 @@ from rig.rig import SOURCE_ROOT
 
 HANDLER = "usr/lib/x86_64-linux-gnu/tcmu-runner/handler_prmig.so"
 DROP_IN = "usr/lib/systemd/system/tcmu-runner.service.d/prmig.conf"
+RESTORE_DROP_IN = "usr/lib/systemd/system/rtslib-fb-targetctl.service.d/prmig.conf"
 
 # What both ways of installing give: path and mode.
 FILES = {
     "etc/prmig/": "drwx------",
     HANDLER: "-rw-r--r--",
     DROP_IN: "-rw-r--r--",
+    RESTORE_DROP_IN: "-rw-r--r--",
     "usr/share/dbus-1/interfaces/org.prmig1.xml": "-rw-r--r--",
     "usr/share/dbus-1/system.d/org.prmig1.conf": "-rw-r--r--",
     "usr/share/doc/prmig/examples/create-iscsi.sh": "-rwxr-xr-x",

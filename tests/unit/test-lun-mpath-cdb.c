@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which way a command takes to a multipath map, and what of reservations a LUN with several paths shows. */
+/* Which way a command takes to a multipath map, and what a LUN with several paths offers. */
 #include <stdalign.h>
 
 #include "be.h"
@@ -179,41 +179,6 @@ static void test_capabilities(void)
 	CHECK_INT(cut[3], 0x81);
 }
 
-static size_t put_keys(uint8_t *data, const uint64_t *keys, size_t count)
-{
-	be_put32(data, 7);
-	be_put32(data + 4, (uint32_t)(count * 8));
-	for (size_t i = 0; i < count; i++)
-		be_put64(data + 8 + 8 * i, keys[i]);
-	return 8 + 8 * count;
-}
-
-static void test_keys(void)
-{
-	static const uint64_t keys[] = {0xa, 0xb, 0xa, 0xc, 0xa};
-	uint8_t data[64];
-	size_t len;
-
-	len = put_keys(data, keys, 5);
-	CHECK_INT(mpath_keys_drop(data, len, 0xa, 2), 8 + 3 * 8);
-	CHECK_INT(be_get32(data), 7);
-	CHECK_INT(be_get32(data + 4), 24);
-	CHECK_INT(be_get64(data + 8), 0xa);
-	CHECK_INT(be_get64(data + 16), 0xb);
-	CHECK_INT(be_get64(data + 24), 0xc);
-	/* A stranger's stays. */
-	len = put_keys(data, keys, 5);
-	CHECK_INT(mpath_keys_drop(data, len, 0xa, 1), 8 + 4 * 8);
-	/* The last never goes: the LUN knows better than the count. */
-	len = put_keys(data, keys, 2);
-	CHECK_INT(mpath_keys_drop(data, len, 0xa, 5), len);
-	len = put_keys(data, keys, 5);
-	CHECK_INT(mpath_keys_drop(data, len, 0xd, 5), len);
-	/* Cut, or lying about its length. */
-	CHECK_INT(mpath_keys_drop(data, 16, 0xa, 5), 16);
-	CHECK_INT(mpath_keys_drop(data, 7, 0xa, 5), 7);
-}
-
 int main(void)
 {
 	CHECK_RUN(test_reads_and_writes);
@@ -222,6 +187,5 @@ int main(void)
 	CHECK_RUN(test_repeatable);
 	CHECK_RUN(test_refusal);
 	CHECK_RUN(test_capabilities);
-	CHECK_RUN(test_keys);
 	return check_summary();
 }

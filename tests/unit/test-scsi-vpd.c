@@ -249,6 +249,25 @@ static void clamp_keeps_to_the_page(void)
 	CHECK_BYTES(page, want, 64);
 }
 
+static void relative_target_port(void)
+{
+	uint8_t page[] = {0, 0x83, 0, 40, NAA6, RELATIVE_TARGET_PORT, TARGET_PORT_NAA};
+
+	page[4 + 20 + 6] = 0x12;
+	page[4 + 20 + 7] = 0x34;
+	CHECK_INT(scsi_vpd_relative_target_port(page, sizeof(page)), 0x1234);
+	/* Cut behind it, and inside it. */
+	CHECK_INT(scsi_vpd_relative_target_port(page, 4 + 20 + 8), 0x1234);
+	for (size_t len = 0; len < 4 + 20 + 8; len++)
+		CHECK_INT(scsi_vpd_relative_target_port(page, len), 0);
+	/* Of the LUN, not of a port; another page. */
+	page[4 + 20 + 1] = 0x04;
+	CHECK_INT(scsi_vpd_relative_target_port(page, sizeof(page)), 0);
+	page[4 + 20 + 1] = 0x94;
+	page[1] = 0x80;
+	CHECK_INT(scsi_vpd_relative_target_port(page, sizeof(page)), 0);
+}
+
 int main(void)
 {
 	CHECK_RUN(best_designator);
@@ -258,5 +277,6 @@ int main(void)
 	CHECK_RUN(clamp_compare_and_write);
 	CHECK_RUN(clamp_what_is_there);
 	CHECK_RUN(clamp_keeps_to_the_page);
+	CHECK_RUN(relative_target_port);
 	return check_summary();
 }
