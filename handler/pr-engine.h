@@ -37,6 +37,8 @@
  *	SPEC_I_PT				   INVALID FIELD IN PARAMETER LIST whatever follows the first 24 bytes
  *	PREEMPT AND ABORT and the sender	   its own commands are aborted only where its own registration is removed
  *	unit attention or RESERVATION CONFLICT	   POWER ON... (29h) first, then the conflict, then other unit attentions: SAM-5, status precedence
+ *	READ LONG, XDWRITE and its kin		   class W, as everything that no table lists; REPORT SUPPORTED OPERATION CODES class R,
+ *						   as ALLOW COMMANDS 100b says
  *	power loss				   what waited of unit attentions gives way to POWER ON
  *	READ FULL STATUS			   ALL_TG_PT 0: one descriptor for each nexus
  */
