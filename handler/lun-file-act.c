@@ -23,7 +23,10 @@ void file_fail(struct file_serving *serving, int error, bool writing)
 		return;
 	case ENOMEM:
 	case EAGAIN:
-		serving->busy = true;
+		serving->status = SCSI_BUSY;
+		return;
+	case EBADE: /* BLK_STS_NEXUS, of a block device: somebody has reserved what is below it */
+		serving->status = SCSI_RESERVATION_CONFLICT;
 		return;
 	case ESTALE:
 	case ENODEV:

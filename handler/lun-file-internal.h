@@ -108,7 +108,7 @@ struct file_serving {
 	uint32_t transferred;
 	uint8_t *scratch;
 	bool gone;
-	bool busy;
+	uint8_t status; /* in place of the command's; 0: none */
 };
 
 /* What an errno is to an initiator. */

@@ -44,10 +44,11 @@ static void answer(struct file_serving *serving)
 	if (command->reply_len > 0)
 		serving->transferred = (uint32_t)iov_scatter(io->iov, io->iov_cnt, command->reply,
 							     command->reply_len);
-	else if (serving->data_out_len > 0 && command->status == SCSI_GOOD)
+	else if (serving->data_out_len > 0 && command->status == SCSI_GOOD &&
+		 serving->status == 0 && !serving->gone)
 		serving->transferred = (uint32_t)serving->data_out_len;
-	if (serving->busy) {
-		lun_result_status(&io->result, SCSI_BUSY);
+	if (serving->status != 0) {
+		lun_result_status(&io->result, serving->status);
 	} else if (serving->gone) {
 		lun_result_not_ready(&io->result);
 		io->result.unknown = true;

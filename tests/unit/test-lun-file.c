@@ -631,7 +631,7 @@ static void test_write_errors(void)
 		int error;
 		unsigned int sense;
 	} errors[] = {{ENOSPC, 0x72707}, {EDQUOT, 0x72707}, {EROFS, 0x72700}, {EPERM, 0x72700},
-		      {EIO, 0x30c00},	 {EFBIG, 0x30c00},  {ENOMEM, 0x08}};
+		      {EIO, 0x30c00},	 {EFBIG, 0x30c00},  {ENOMEM, 0x08},   {EBADE, 0x18}};
 	uint8_t data[512] = {0}, ones[512];
 
 	memset(ones, 1, sizeof(ones));
@@ -645,6 +645,9 @@ static void test_write_errors(void)
 	write_error = space_error = 0;
 	CHECK(lun_is_connected(lun));
 	CHECK_INT(write_blocks(0, 1, data), 0);
+	write_error = ENOMEM;
+	CHECK_INT(run((const uint8_t[10]){0x2a, [8] = 1}, SCSI_DIR_OUT, data, BLOCK).residual_bytes,
+		  BLOCK);
 	/* The server has forgotten the file. */
 	write_error = ESTALE;
 	CHECK_INT(write_blocks(0, 1, data), 0x20400);
