@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The file beside a disk: who it is and whose. The input: such a file, read as it is and with its checksum put right. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,34 +9,17 @@
 #include "fuzz.h"
 #include "lun.h"
 #include "lun-file-beside.h"
+#include "scratch.h"
 
-static char directory[] = "/dev/shm/prmig-fuzz-XXXXXX", disk[64], beside[80];
+static char disk[64], beside[80];
 
-static void remove_directory(void)
-{
-	unlink(disk);
-	unlink(beside);
-	rmdir(directory);
-}
-
-static void write_file(const char *path, const void *bytes, size_t len)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	if (fd < 0 || write(fd, bytes, len) != (ssize_t)len)
-		fuzz_fail(__FILE__, __LINE__, "%s: %s", path, strerror(errno));
-	close(fd);
-}
-
-static void make_directory(void)
+static void make_disk(void)
 {
 	if (disk[0] != '\0')
 		return;
-	if (mkdtemp(directory) == NULL || atexit(remove_directory) != 0)
-		fuzz_fail(__FILE__, __LINE__, "%s: %s", directory, strerror(errno));
-	snprintf(disk, sizeof(disk), "%s/disk", directory);
+	snprintf(disk, sizeof(disk), "%s/disk", scratch_directory());
 	snprintf(beside, sizeof(beside), "%s" LUN_FILE_BESIDE_SUFFIX, disk);
-	write_file(disk, "", 0);
+	scratch_write(disk, "", 0);
 }
 
 static bool same_claim(const struct lun_file_claim *a, const struct lun_file_claim *b)
@@ -77,7 +58,7 @@ static void check_bytes(const char *bytes, size_t len)
 	char reason[LUN_REASON_MAX];
 	int fd;
 
-	write_file(beside, bytes, len);
+	scratch_write(beside, bytes, len);
 	memset(reason, 'x', sizeof(reason));
 	fd = lun_file_beside_open(disk, reason);
 	if (fd < 0) {
@@ -93,7 +74,7 @@ void fuzz_one(const uint8_t *data, size_t size)
 	char record[LUN_FILE_BESIDE_BYTES], *right = checked_text(data, size, '\n');
 	size_t len = strlen(right);
 
-	make_directory();
+	make_disk();
 	check_bytes((const char *)data, size);
 	/* Filled up, as it is written. */
 	memset(record, '\n', sizeof(record));

@@ -1,50 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* prmig.conf. The input: such a file. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "cfgstring.h"
 #include "dbus-conf.h"
 #include "fuzz.h"
 #include "log.h"
+#include "scratch.h"
 
-static char root[] = "/dev/shm/prmig-fuzz-XXXXXX", path[64];
-
-static void remove_root(void)
-{
-	char directory[64];
-
-	unlink(path);
-	for (size_t i = 0; i < 2; i++) {
-		snprintf(directory, sizeof(directory), "%s%s", root,
-			 i == 0 ? "/etc/prmig" : "/etc");
-		rmdir(directory);
-	}
-	rmdir(root);
-}
+static char path[64];
 
 /* PRMIG_ROOT: what the reader puts in front of its path. */
 static void make_root(void)
 {
+	const char *root = scratch_directory();
 	char directory[64];
 
 	if (path[0] != '\0')
 		return;
-	if (mkdtemp(root) == NULL || setenv("PRMIG_ROOT", root, 1) != 0)
-		fuzz_fail(__FILE__, __LINE__, "%s: %s", root, strerror(errno));
 	snprintf(directory, sizeof(directory), "%s/etc", root);
 	mkdir(directory, 0700);
 	snprintf(directory, sizeof(directory), "%s/etc/prmig", root);
 	mkdir(directory, 0700);
 	snprintf(path, sizeof(path), "%s/etc/prmig/prmig.conf", root);
-	if (atexit(remove_root) != 0)
-		fuzz_fail(__FILE__, __LINE__, "atexit");
+	if (setenv("PRMIG_ROOT", root, 1) != 0)
+		fuzz_fail(__FILE__, __LINE__, "no memory");
 }
 
 /* log.h: formatted, so that what is quoted is read, and forgotten. */
@@ -89,13 +73,9 @@ static void check_group(const struct dbus_conf *conf, guint index)
 void fuzz_one(const uint8_t *data, size_t size)
 {
 	struct dbus_conf *conf;
-	int fd;
 
 	make_root();
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
-		fuzz_fail(__FILE__, __LINE__, "%s: %s", path, strerror(errno));
-	close(fd);
+	scratch_write(path, data, size);
 	conf = dbus_conf_read();
 	FUZZ_CHECK(conf->resync_interval_s <= 3600);
 	for (guint i = 0; i < conf->groups->len; i++)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "record.h"
+#include "record-same.h"
 
 static void make_terms(struct fuzz_source *source, struct record_terms *terms)
 {
@@ -92,22 +92,6 @@ static void make_record(struct fuzz_source *source, struct record *record,
 	attentions = fuzz_byte(source) % (RECORD_UNIT_ATTENTIONS + 1);
 	for (size_t i = 0; i < attentions; i++)
 		unit_attentions_add(queue, fuzz_u16(source));
-}
-
-static bool same_terms(const struct record_terms *a, const struct record_terms *b)
-{
-	return strcmp(a->id, b->id) == 0 && a->row == b->row && a->key == b->key &&
-	       a->type == b->type && a->fenced == b->fenced && a->ptpl == b->ptpl &&
-	       a->generation == b->generation && a->count == b->count &&
-	       a->siblings == b->siblings && a->led == b->led && a->moved == b->moved &&
-	       a->whole == b->whole && a->time_s == b->time_s;
-}
-
-static bool same_port(const struct record_port *a, const struct record_port *b)
-{
-	return a->transport_id_len == b->transport_id_len &&
-	       memcmp(a->transport_id, b->transport_id, a->transport_id_len) == 0 &&
-	       a->relative_target_port == b->relative_target_port;
 }
 
 static bool same_flags(const struct record *a, const struct record *b)
