@@ -53,7 +53,7 @@ enum nexus_error handover_whole_unleave(struct handover *handover)
 	struct record *record = handover->record;
 
 	/* Nobody has a ticket of it: no other host can have the nexus. */
-	if (handover->ops->come_back(handover->user, record->out.id, true) != LUN_MOVE_DONE)
+	if (handover->ops->unleave(handover->user, record->out.id) != LUN_MOVE_DONE)
 		return no_answer(handover, "taking the nexus back after an Export that failed");
 	record->away = false;
 	record->state = NEXUS_ACTIVE;
@@ -130,7 +130,7 @@ enum nexus_error handover_whole_check(struct handover *handover, const struct st
 				     line->terms.whole ? "the nexus of this line ('%s') moves "
 							 "whole, and nexus '%s' cannot take "
 							 "it: give both hosts the same definition "
-							 "of the LUN (with move=yes); "
+							 "of the LUN (with move=); "
 							 "Abort at the source loses nothing"
 						       : "nexus '%s' of this line does not move "
 							 "whole, and nexus '%s' does: give "

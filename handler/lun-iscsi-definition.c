@@ -111,8 +111,7 @@ static bool take_lun(struct lun_iscsi_definition *definition, struct word value)
 
 static bool take_move(struct lun_iscsi_definition *definition, struct word value)
 {
-	definition->move = word_is(value, "yes");
-	return definition->move || word_is(value, "no");
+	return take_name(definition->move, value);
 }
 
 static bool take_chap(char *ret, struct word value)
@@ -153,9 +152,8 @@ static const struct key {
 	{SECTION_CHAP, "user", "1 to 255 bytes", take_user},
 	{SECTION_CHAP, "password", "1 to 255 bytes", take_password},
 	{SECTION_LUN, "move",
-	 "yes, where the hosts that the guest moves between have this same definition and the "
-	 "target "
-	 "keeps registrations beyond a session; else no",
+	 "an initiator name of prmig's own, other than initiator=, by which hosts with this same "
+	 "definition tell each other who has the nexus",
 	 take_move},
 };
 
@@ -244,6 +242,7 @@ static bool parse_lines(struct parser *parser, const char *text)
 
 static bool complete(const struct parser *parser)
 {
+	const struct lun_iscsi_definition *definition = &parser->definition;
 	bool user = parser->seen & 1u << KEY_USER, password = parser->seen & 1u << KEY_PASSWORD;
 
 	for (size_t i = 0; i < KEYS; i++) {
@@ -258,7 +257,14 @@ static bool complete(const struct parser *parser)
 			 keys[i].values);
 		return false;
 	}
-	return true;
+	if (strcmp(definition->move, definition->initiator) != 0)
+		return true;
+	snprintf(parser->reason, CFGSTRING_REASON_MAX,
+		 "%s: move= and initiator= are the same name: what prmig registers by the one must "
+		 "not be "
+		 "the guest's; give move= a name of its own",
+		 parser->path);
+	return false;
 }
 
 bool lun_iscsi_definition_parse(const char *text, const char *path,
@@ -314,7 +320,7 @@ void lun_iscsi_definition_isid(const struct lun_iscsi_definition *definition,
 void lun_iscsi_definition_marker_isid(const struct lun_iscsi_definition *definition,
 				      uint8_t ret_isid[LUN_ISCSI_ISID_LEN])
 {
-	make_isid(definition, "marker", ret_isid);
+	make_isid(definition, definition->move, ret_isid);
 }
 
 bool lun_iscsi_definition_same_nexus(const struct lun_iscsi_definition *a,

@@ -8,7 +8,7 @@
  *     target=iqn.2003-01.com.example:array
  *     lun=7
  *     initiator=iqn.2026-11.com.example:vm1
- *     move=yes                    both hosts log in as this one, each in its turn; may be left out: no
+ *     move=iqn.2026-11.com.example:prmig  may be left out; see lun-iscsi-move.c
  *     [chap]                      only where the target asks for it
  *     user=vm1
  *     password=...
@@ -37,7 +37,8 @@ struct lun_iscsi_definition {
 	char user[LUN_ISCSI_CHAP_MAX + 1]; /* empty: no CHAP */
 	char password[LUN_ISCSI_CHAP_MAX + 1];
 	uint16_t lun;
-	bool move; /* the nexus moves whole: both hosts of a hand-over have this definition */
+	/* The nexus moves whole, and this is the name of the sessions beside it; empty: it does not. */
+	char move[LUN_ISCSI_NAME_MAX + 1];
 };
 
 /*
@@ -55,7 +56,7 @@ bool lun_iscsi_definition_parse(const char *text, const char *path,
 void lun_iscsi_definition_isid(const struct lun_iscsi_definition *definition,
 			       uint8_t ret_isid[LUN_ISCSI_ISID_LEN]);
 
-/* Of the nexus beside it that says, to every host with this definition, where a nexus is that moves whole (move-marker.h). */
+/* Of the nexus, by the name that move= gives, that says to every host with this definition where the guest's is (move-marker.h). */
 void lun_iscsi_definition_marker_isid(const struct lun_iscsi_definition *definition,
 				      uint8_t ret_isid[LUN_ISCSI_ISID_LEN]);
 

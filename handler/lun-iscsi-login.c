@@ -170,6 +170,9 @@ static bool open_session(struct lun_iscsi *iscsi, char *portal, char *reason)
 	away = iscsi->away;
 	pthread_mutex_unlock(&iscsi->lock);
 	memcpy(portal, definition.portal, sizeof(definition.portal));
+	/* What a session beside the nexus does is nothing of the guest's to a target that goes by names. */
+	if (away)
+		memcpy(definition.initiator, definition.move, sizeof(definition.initiator));
 	if (choose_isid(iscsi, &definition, away, isid))
 		iscsi->session = lun_iscsi_session_open(&definition, isid, reason);
 	else

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The iscsi backend's nexus moves whole (move=yes in its definition): it leaves with a logout and arrives with a login of the same initiator
- * name and ISID, on a target that keeps registrations beyond the session. While it is away another session, of an ISID made up for it,
- * looks at the LUN for whoever inquires and reads. The marker (move-marker.h) has an ISID of its own, the same on every host, and its session lives
- * for one call, on the caller's thread.
+ * The iscsi backend's nexus moves whole (move= in its definition): it leaves with a logout and arrives with a login of the same initiator
+ * name and ISID, on a target that keeps registrations beyond the session. While it is away another session looks at the LUN for
+ * whoever inquires and reads: by the name that move= gives, with an ISID made up for it. The marker (move-marker.h) has that name too, and an ISID
+ * that is the same on every host; its session lives for one call, on the caller's thread. A name of its own, since LIO
+ * has one flag "registered" and one queue of unit attentions for all sessions of a name: a marker that unregisters under the guest's name takes
+ * the guest's rights with it (seen with kernel 6.1, type 5).
  */
 #include "lun-iscsi-internal.h"
 
@@ -84,6 +86,7 @@ static bool marker_log_in(struct marker *marker)
 	definition = marker->iscsi->definition;
 	pthread_mutex_unlock(&marker->iscsi->lock);
 	lun_iscsi_definition_marker_isid(&definition, isid);
+	memcpy(definition.initiator, definition.move, sizeof(definition.initiator));
 	marker->session = lun_iscsi_session_open(&definition, isid, marker->error);
 	explicit_bzero(&definition, sizeof(definition));
 	if (marker->session == NULL)
@@ -300,7 +303,7 @@ static void isid_text(struct lun_iscsi *iscsi, char ret[2 * LUN_ISCSI_ISID_LEN +
 	uint8_t isid[LUN_ISCSI_ISID_LEN];
 
 	pthread_mutex_lock(&iscsi->lock);
-	lun_iscsi_definition_isid(&iscsi->definition, isid);
+	lun_iscsi_definition_marker_isid(&iscsi->definition, isid);
 	pthread_mutex_unlock(&iscsi->lock);
 	for (unsigned int i = 0; i < LUN_ISCSI_ISID_LEN; i++)
 		snprintf(ret + 2 * (size_t)i, 3, "%02x", isid[i]);
@@ -340,14 +343,14 @@ static bool iscsi_offered(struct lun *lun)
 
 	pthread_mutex_lock(&iscsi->lock);
 	known = iscsi->definition.target[0] != '\0';
-	move = iscsi->definition.move;
+	move = iscsi->definition.move[0] != '\0';
 	pthread_mutex_unlock(&iscsi->lock);
 	if (known)
 		return move;
 	if (!lun_iscsi_read_definition(iscsi->name, &definition, reason))
 		return false;
 	explicit_bzero(definition.password, sizeof(definition.password));
-	return definition.move;
+	return definition.move[0] != '\0';
 }
 
 static bool iscsi_fits(struct lun *lun, const char *ticket, char *reason)
@@ -362,7 +365,8 @@ static bool iscsi_fits(struct lun *lun, const char *ticket, char *reason)
 			 "it is of another kind of LUN than %s.conf describes", iscsi->name);
 	else if (strcmp(isid, own) != 0)
 		snprintf(reason, LUN_REASON_MAX,
-			 "initiator, target or lun in %s.conf are not what they are on the host "
+			 "initiator, target, lun or move in %s.conf are not what they are on the "
+			 "host "
 			 "that "
 			 "it comes from: give both the same definition",
 			 iscsi->name);

@@ -105,7 +105,7 @@ static bool define_locked(struct lun_iscsi *iscsi, const struct lun_iscsi_defini
 {
 	if (iscsi->identity.designator[0] != '\0' &&
 	    (!lun_iscsi_definition_same_nexus(&iscsi->definition, definition) ||
-	     iscsi->definition.move != definition->move)) {
+	     strcmp(iscsi->definition.move, definition->move) != 0)) {
 		snprintf(reason, LUN_REASON_MAX,
 			 "target, lun, initiator or move in %s.conf have changed while it was in "
 			 "use: "

@@ -186,11 +186,10 @@ static enum lun_move prove_kept(const struct move_marker_ops *ops, void *user, u
 		return LUN_MOVE_DONE;
 	case MOVE_MARKER_CONFLICT:
 		remove_forgotten(ops, user, key);
-		return refuse(
-			reason, LUN_MOVE_REFUSED,
-			"the target forgets a registration when its session ends, so that a "
-			"nexus cannot move whole there: take move=yes out of the definitions, "
-			"and give each host an initiator name of its own");
+		return refuse(reason, LUN_MOVE_REFUSED,
+			      "the target forgets a registration when its session ends, so that a "
+			      "nexus cannot move whole there: take move= out of the definitions, "
+			      "and give each host an initiator name of its own");
 	case MOVE_MARKER_REFUSED:
 	case MOVE_MARKER_LOST:
 		break;

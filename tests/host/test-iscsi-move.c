@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A nexus that is to move whole (move=yes) at a target that forgets registrations when their session ends, as tgtd does: found out before
+ * A nexus that is to move whole (move=) at a target that forgets registrations when their session ends, as tgtd does: found out before
  * anything is risked. And the destination, which has the same definition, leaves the session of the source alone while it waits.
  */
 #include "check.h"
@@ -95,8 +95,8 @@ static void define(struct machine *machine, const char *initiator, const char *m
 /* tgtd would forget the source's registration if another login took its session. */
 static void test_waiting_takes_no_session(void)
 {
-	define(source, "vm1", "move=yes\n");
-	define(destination, "vm1", "move=yes\n");
+	define(source, "vm1", "move=iqn.2026-11.com.example:prmig\n");
+	define(destination, "vm1", "move=iqn.2026-11.com.example:prmig\n");
 	CHECK(machine_add(source, "vm1", "prmig/disk1"));
 	CHECK_INT(pr_out(source, REGISTER, 0, 0, KEY), HOST_GOOD);
 	CHECK_INT(pr_out(source, RESERVE, TYPE_WRITE_EXCLUSIVE, KEY, 0), HOST_GOOD);
@@ -120,7 +120,7 @@ static void test_target_forgets(void)
 	CHECK(!machine_bus_call(source, "vm1", "Export", NULL, NULL, &reply));
 	CHECK_STR(reply.error, "Unsupported");
 	CHECK_CONTAINS(reply.message, "forgets a registration when its session ends");
-	CHECK_CONTAINS(reply.message, "take move=yes out of the definitions");
+	CHECK_CONTAINS(reply.message, "take move= out of the definitions");
 	/* The guest goes on as it was, and nothing of prmig's is left. */
 	CHECK_INT(write_block(source), HOST_GOOD);
 	CHECK(is(source, "State", "'active'"));

@@ -53,7 +53,8 @@ class Host:
         self.prmig = prmig
         prmig.vm.put_data(
             f"[lun]\nbackend=iscsi\nportal={portal}\ntarget={IQN}\nlun=0\n"
-            f"initiator={initiator_name('vm1')}\nmove=yes\n",
+            f"initiator={initiator_name('vm1')}\n"
+            f"move={initiator_name('prmig')}\n",
             "/etc/prmig/vm1-disk.conf",
             mode="600",
         )
@@ -167,7 +168,7 @@ def stage(rig, deb, points_handler):
     for script in ("scsi.py", "stranger.py"):
         machines[2].put(SOURCE_ROOT / "tests/system/inside" / script, f"/root/{script}")
     backstore = lio.fileio("array")
-    for who in ("vm1", "vm2"):
+    for who in ("vm1", "vm2", "prmig"):
         lio.iscsi_acl(IQN, initiator_name(who), backstore)
     hosts = [Prmig(machine, deb) for machine in machines[:2]]
     for prmig in hosts:

@@ -42,21 +42,24 @@ static void test_whole(void)
 
 static void test_move(void)
 {
-	uint8_t nexus[LUN_ISCSI_ISID_LEN], marker[LUN_ISCSI_ISID_LEN];
+	uint8_t nexus[LUN_ISCSI_ISID_LEN], marker[LUN_ISCSI_ISID_LEN], other[LUN_ISCSI_ISID_LEN];
 
 	CHECK(parse(LUN_LINES));
-	CHECK(!definition.move);
-	CHECK(parse(LUN_LINES "move=no\n"));
-	CHECK(!definition.move);
+	CHECK_STR(definition.move, "");
 	lun_iscsi_definition_isid(&definition, nexus);
-	CHECK(parse(LUN_LINES "move=yes\n" CHAP_LINES));
-	CHECK(definition.move);
-	/* The same nexus with and without it; the marker's is another one. */
-	lun_iscsi_definition_isid(&definition, marker);
-	CHECK(memcmp(nexus, marker, sizeof(nexus)) == 0);
+	CHECK(parse(LUN_LINES "move=iqn.2026-11.com.example:prmig\n" CHAP_LINES));
+	CHECK_STR(definition.move, "iqn.2026-11.com.example:prmig");
+	/* The same nexus with and without it; the marker's is another one, of that name. */
+	lun_iscsi_definition_isid(&definition, other);
+	CHECK(memcmp(nexus, other, sizeof(nexus)) == 0);
 	lun_iscsi_definition_marker_isid(&definition, marker);
 	CHECK(memcmp(nexus, marker, sizeof(nexus)) != 0);
 	CHECK_INT(marker[0], 0x80);
+	definition.move[0] = 'e';
+	lun_iscsi_definition_marker_isid(&definition, other);
+	CHECK(memcmp(other, marker, sizeof(other)) != 0);
+	CHECK(!parse(LUN_LINES "move=" INITIATOR "\n"));
+	CHECK_CONTAINS(reason, "move= and initiator= are the same name");
 }
 
 /* The one to copy. */
@@ -117,7 +120,8 @@ static void test_wrong(void)
 		{"[lun]\ncolour=red\n", "line 2: \"colour\" is no key of [lun]: the keys are "
 					"backend, portal, target, lun, "
 					"initiator and move"},
-		{LUN_LINES "move=1\n", "line 7: \"1\" is no value for move: it takes yes, where"},
+		{LUN_LINES "move=yes\n",
+		 "line 7: \"yes\" is no value for move: it takes an initiator name"},
 		{"[lun]\nlun\n", "lun has no value: write lun=, then the number of the LUN"},
 		{"[lun]\nlun=\n", "\"\" is no value for lun"},
 		{"[lun]\nlun=16384\n", "\"16384\" is no value for lun: it takes the number"},
