@@ -77,6 +77,7 @@ struct handover_ops {
 	enum lun_move (*leave)(void *user, const char *id, char *ret_ticket);
 	enum lun_move (*arrive)(void *user, const char *id, const char *ticket);
 	enum lun_move (*come_back)(void *user, const char *id, bool force);
+	enum lun_move (*unleave)(void *user, const char *id);
 	enum lun_move (*hand_back)(void *user, const char *id, bool force);
 	enum lun_move (*left)(void *user, const char *id, bool force);
 	void (*tidy)(void *user, const char *id);

@@ -19,9 +19,6 @@ enum emulate_door {
 	EMULATE_LEFT, /* a ticket is out */
 };
 
-/* What all of a LUN's nexuses must be asked for before it is done. */
-enum emulate_round { EMULATE_NO_ROUND, EMULATE_LEAVE, EMULATE_HAND_BACK };
-
 struct lun_emulate {
 	struct lun lun; /* first */
 	struct lun_ops ops;
@@ -36,14 +33,14 @@ struct lun_emulate {
 	struct lun_emulate *next;
 	int slot; /* in the engine; -1: there is no room */
 	enum emulate_door door;
-	unsigned int epoch;	  /* another one after each abort of its commands */
-	unsigned int in_flight;	  /* at the inner LUN, of this epoch */
-	unsigned int aborting;	  /* of earlier ones */
-	enum emulate_round round; /* asked for, and not answered yet */
-	char round_id[NEXUS_ID_LEN + 1];
-	bool round_over;
-	enum lun_move round_result;
-	char round_reason[LUN_REASON_MAX];
+	unsigned int epoch;	/* another one after each abort of its commands */
+	unsigned int in_flight; /* at the inner LUN, of this epoch */
+	unsigned int aborting;	/* of earlier ones */
+	bool leaving;		/* asked to, and not answered yet */
+	char leave_id[NEXUS_ID_LEN + 1];
+	bool leave_over;
+	enum lun_move leave_result;
+	char leave_reason[LUN_REASON_MAX];
 };
 
 /* One LUN, of all its nexuses in this process. */
@@ -58,7 +55,7 @@ struct emulation {
 	 */
 	pthread_mutex_t change_lock;
 	pthread_mutex_t lock;
-	pthread_cond_t changed; /* a round, or what is aborted */
+	pthread_cond_t changed; /* who leaves, what is aborted */
 
 	/* Under change_lock; what the command path reads is changed under both. */
 	bool loaded;
@@ -75,7 +72,7 @@ struct emulation {
 
 	/* Under lock. */
 	struct lun_emulate *instances;
-	bool round_busy;
+	bool leave_busy;
 };
 
 struct lun_emulate *lun_emulate_of(struct lun *lun);

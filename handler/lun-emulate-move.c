@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lun-emulate-round.h"
+#include "lun-emulate-leave.h"
 
 _Static_assert(REGISTRY_TICKET_MAX <= LUN_TICKET_MAX, "a ticket fits where it is asked for");
 
@@ -133,7 +133,7 @@ static enum lun_move leave_all(struct emulation *emulation, struct lun_emulate *
 		return LUN_MOVE_REFUSED;
 	trial->mover_count = 0;
 	trial->ticket = 0;
-	if (!emulate_round_add_movers(emulation, trial) || !tickets_fit(trial)) {
+	if (!emulate_leave_add_movers(emulation, trial) || !tickets_fit(trial)) {
 		snprintf(reason, LUN_REASON_MAX,
 			 "LUN %.120s has more registrations than a state line can carry: "
 			 "unregister what is not used",
@@ -153,7 +153,7 @@ static enum lun_move move_leave(struct lun *lun, const char *id, char *ret_ticke
 {
 	struct lun_emulate *instance = lun_emulate_of(lun);
 	struct emulation *emulation = instance->emulation;
-	enum lun_move result = emulate_round(instance, EMULATE_LEAVE, id, leave_all, reason);
+	enum lun_move result = emulate_leave(instance, id, leave_all, reason);
 
 	if (result != LUN_MOVE_DONE)
 		return result;
@@ -408,9 +408,28 @@ static bool is_arrival(struct emulation *emulation, const struct lun_emulate *in
 	return true;
 }
 
-/* Under change_lock; the round is all of the LUN's nexuses that are inside. */
-static enum lun_move hand_back_all(struct emulation *emulation, struct lun_emulate *instance,
-				   char *reason)
+static bool others_arrived(const struct registry *registry, const char *name)
+{
+	for (size_t i = 0; i < registry->mover_count; i++)
+		if (registry->movers[i].here[0] != '\0' &&
+		    strcmp(registry->movers[i].here, name) != 0)
+			return true;
+	return false;
+}
+
+/* Others have come by the ticket, and stay: this one may come again. */
+static enum lun_move hand_back_one(struct emulation *emulation, struct lun_emulate *instance,
+				   struct registry *trial, char *reason)
+{
+	if (!emulation_save(emulation, trial, reason))
+		return LUN_MOVE_REFUSED;
+	emulation_install(emulation, trial);
+	emulation_set_door(emulation, instance, EMULATE_OUTSIDE);
+	return LUN_MOVE_DONE;
+}
+
+static enum lun_move hand_back(struct emulation *emulation, struct lun_emulate *instance,
+			       char *reason)
 {
 	struct registry *trial = &emulation->trial;
 	enum registry_mode mode = REGISTRY_AWAY;
@@ -418,8 +437,6 @@ static enum lun_move hand_back_all(struct emulation *emulation, struct lun_emula
 	struct lun_claim_owner owner;
 	char why[NEXUS_MESSAGE_MAX];
 
-	if (!is_arrival(emulation, instance))
-		return LUN_MOVE_DONE;
 	if (emulation->registry.touched) {
 		snprintf(reason, LUN_REASON_MAX,
 			 "registrations or the reservation of LUN %.120s have changed since it "
@@ -429,36 +446,47 @@ static enum lun_move hand_back_all(struct emulation *emulation, struct lun_emula
 		return LUN_MOVE_REFUSED;
 	}
 	*trial = emulation->registry;
-	for (size_t i = 0; i < trial->mover_count; i++)
-		if (trial->movers[i].id[0] != '\0')
-			mode = REGISTRY_LEFT;
-	if (!registry_depart(trial, why)) {
+	if (!registry_depart(trial, registry_find_arrived(trial, instance->name), why)) {
 		snprintf(reason, LUN_REASON_MAX, "%.500s", why);
 		return LUN_MOVE_REFUSED;
 	}
+	if (others_arrived(trial, instance->name))
+		return hand_back_one(emulation, instance, trial, reason);
+	/* Within this host it is the source's again. */
+	for (size_t i = 0; i < trial->mover_count; i++)
+		if (trial->movers[i].id[0] != '\0')
+			mode = REGISTRY_LEFT;
 	result = emulation_change_claim(emulation, instance, emulation->registry.token,
 					emulation->registry.ticket, mode, &owner, reason);
 	if (result == LUN_CLAIM_DIFFERS)
 		say_owner(emulation, &owner, "another host has taken it since", reason);
+	if (result == LUN_CLAIM_DONE)
+		emulation_set_door(emulation, instance, EMULATE_OUTSIDE);
 	return outcome_of(result);
 }
 
 static enum lun_move move_hand_back(struct lun *lun, const char *id, bool force, char *reason)
 {
 	struct lun_emulate *instance = lun_emulate_of(lun);
-	bool arrival;
+	struct emulation *emulation = instance->emulation;
+	enum lun_move result = LUN_MOVE_DONE;
 
+	(void)id;
 	(void)force;
 	if (!begin(instance, reason))
 		return LUN_MOVE_UNKNOWN;
-	arrival = is_arrival(instance->emulation, instance);
+	if (is_arrival(emulation, instance))
+		result = hand_back(emulation, instance, reason);
+	else
+		emulation_set_door(emulation, instance, EMULATE_OUTSIDE);
 	end(instance);
-	/* Others of this host have the LUN for themselves. */
-	if (!arrival) {
-		emulation_set_door(instance->emulation, instance, EMULATE_OUTSIDE);
-		return LUN_MOVE_DONE;
-	}
-	return emulate_round(instance, EMULATE_HAND_BACK, id, hand_back_all, reason);
+	return result;
+}
+
+static enum lun_move move_unleave(struct lun *lun, const char *id, char *reason)
+{
+	/* Nothing is taken by force on the strength of a journal: another host may have been told to take it since. */
+	return move_come_back(lun, id, false, reason);
 }
 
 const struct lun_move_ops lun_emulate_move = {
@@ -467,6 +495,7 @@ const struct lun_move_ops lun_emulate_move = {
 	.leave = move_leave,
 	.arrive = move_arrive,
 	.come_back = move_come_back,
+	.unleave = move_unleave,
 	.hand_back = move_hand_back,
 	.left = move_left,
 };

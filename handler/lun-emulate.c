@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Before any emulation's own locks. */
 static pthread_mutex_t emulations_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -13,6 +14,16 @@ static struct emulation *emulations;
 struct lun_emulate *lun_emulate_of(struct lun *lun)
 {
 	return (struct lun_emulate *)lun;
+}
+
+static void init_condition(pthread_cond_t *condition)
+{
+	pthread_condattr_t monotonic;
+
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(condition, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 }
 
 static struct emulation *emulation_get(const char *designator)
@@ -30,7 +41,7 @@ static struct emulation *emulation_get(const char *designator)
 				 designator);
 			pthread_mutex_init(&emulation->change_lock, NULL);
 			pthread_mutex_init(&emulation->lock, NULL);
-			pthread_cond_init(&emulation->changed, NULL);
+			init_condition(&emulation->changed);
 			emulation->claim.fd = -1;
 			emulation->next = emulations;
 			emulations = emulation;

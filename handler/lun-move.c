@@ -58,6 +58,13 @@ enum lun_move lun_come_back(struct lun *lun, const char *id, bool force, char *r
 			      : cannot_move(lun, reason);
 }
 
+enum lun_move lun_unleave(struct lun *lun, const char *id, char *reason)
+{
+	if (lun_moves(lun) && lun->ops->move->unleave != NULL)
+		return lun->ops->move->unleave(lun, id, reason);
+	return lun_come_back(lun, id, true, reason);
+}
+
 enum lun_move lun_hand_back(struct lun *lun, const char *id, bool force, char *reason)
 {
 	return lun_moves(lun) ? lun->ops->move->hand_back(lun, id, force, reason)

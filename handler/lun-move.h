@@ -47,6 +47,8 @@ struct lun_move_ops {
 	 * it from a host that is known dead.
 	 */
 	enum lun_move (*come_back)(struct lun *lun, const char *id, bool force, char *reason);
+	/* Nobody has a ticket of this leave, whose outcome is not known, or not on disk. NULL: come_back by force. */
+	enum lun_move (*unleave)(struct lun *lun, const char *id, char *reason);
 	/* Abort at the destination, whose gate is closed: away again, and the ticket is good again. DONE too where it never arrived here. */
 	enum lun_move (*hand_back)(struct lun *lun, const char *id, bool force, char *reason);
 	/* Release: it has gone for good. REFUSED: it has not arrived elsewhere, or nothing tells (force: it is known to have). */
@@ -66,6 +68,7 @@ void lun_stay_away(struct lun *lun, const char *id);
 enum lun_move lun_leave(struct lun *lun, const char *id, char *ret_ticket, char *reason);
 enum lun_move lun_arrive(struct lun *lun, const char *id, const char *ticket, char *reason);
 enum lun_move lun_come_back(struct lun *lun, const char *id, bool force, char *reason);
+enum lun_move lun_unleave(struct lun *lun, const char *id, char *reason);
 enum lun_move lun_hand_back(struct lun *lun, const char *id, bool force, char *reason);
 enum lun_move lun_left(struct lun *lun, const char *id, bool force, char *reason);
 void lun_tidy(struct lun *lun, const char *id);

@@ -93,7 +93,9 @@ static bool place_anew(struct nexus *nexus, char *reason)
 	if (!lun_moves(nexus->lun))
 		return true;
 	nexus->record.away = nexus->record.state == NEXUS_INCOMING;
-	return nexus->record.away || lun_come_back(nexus->lun, "", true, reason) == LUN_MOVE_DONE;
+	/* An emulated LUN that another host has is not taken by that: lun_hold comes next. */
+	return nexus->record.away || lun_is_emulated(nexus->lun) ||
+	       lun_come_back(nexus->lun, "", true, reason) == LUN_MOVE_DONE;
 }
 
 /* True: commands may go to the LUN. */
@@ -151,8 +153,7 @@ static bool bring_up(struct nexus *nexus)
 			return false;
 		}
 	}
-	if (nexus->record.state == NEXUS_ACTIVE && !nexus->record.away &&
-	    !lun_hold(nexus->lun, false, reason)) {
+	if (!nexus->record.away && !lun_hold(nexus->lun, false, reason)) {
 		set_failure(nexus, reason);
 		return false;
 	}

@@ -100,6 +100,13 @@ static enum lun_move op_come_back(void *user, const char *id, bool force)
 	return lun_come_back(nexus->lun, id, force, nexus->lun_error);
 }
 
+static enum lun_move op_unleave(void *user, const char *id)
+{
+	struct nexus *nexus = user;
+
+	return lun_unleave(nexus->lun, id, nexus->lun_error);
+}
+
 static enum lun_move op_hand_back(void *user, const char *id, bool force)
 {
 	struct nexus *nexus = user;
@@ -272,6 +279,7 @@ static const struct handover_ops ops = {
 	.leave = op_leave,
 	.arrive = op_arrive,
 	.come_back = op_come_back,
+	.unleave = op_unleave,
 	.hand_back = op_hand_back,
 	.left = op_left,
 	.tidy = op_tidy,

@@ -289,22 +289,18 @@ bool registry_arrive(struct registry *registry, struct registry_mover *mover, co
 	return true;
 }
 
-bool registry_depart(struct registry *registry, char *reason)
+bool registry_depart(struct registry *registry, struct registry_mover *mover, char *reason)
 {
-	for (size_t i = 0; i < registry->mover_count; i++) {
-		struct registry_mover *mover = &registry->movers[i];
-		char name[CFGSTRING_NAME_MAX + 1];
-		int slot = -1;
+	char name[CFGSTRING_NAME_MAX + 1];
+	int slot;
 
-		if (mover->here[0] == '\0')
-			continue;
-		slot = pr_engine_find(&registry->engine, mover->here, RELATIVE_TARGET_PORT);
-		moving_name(registry, mover, name);
-		if (slot >= 0 &&
-		    !pr_engine_rename(&registry->engine, (unsigned int)slot, name, reason))
-			return false;
-		mover->here[0] = '\0';
-	}
+	if (mover == NULL)
+		return true;
+	slot = pr_engine_find(&registry->engine, mover->here, RELATIVE_TARGET_PORT);
+	moving_name(registry, mover, name);
+	if (slot >= 0 && !pr_engine_rename(&registry->engine, (unsigned int)slot, name, reason))
+		return false;
+	mover->here[0] = '\0';
 	return true;
 }
 

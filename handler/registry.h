@@ -80,7 +80,7 @@ bool registry_ticket_parse(const char *ticket, struct registry *ret_registry, ch
  */
 bool registry_arrive(struct registry *registry, struct registry_mover *mover, const char *here,
 		     char *reason);
-/* And back: all that have become somebody here stand under the names of movers again. False: reason. */
-bool registry_depart(struct registry *registry, char *reason);
+/* And back: under the name of a mover again. NULL is taken. False: reason. */
+bool registry_depart(struct registry *registry, struct registry_mover *mover, char *reason);
 
 #endif

@@ -211,6 +211,11 @@ enum lun_move side_whole_come_back(void *user, const char *id, bool force)
 	return result;
 }
 
+enum lun_move side_whole_unleave(void *user, const char *id)
+{
+	return side_whole_come_back(user, id, true);
+}
+
 enum lun_move side_whole_hand_back(void *user, const char *id, bool force)
 {
 	struct side *side = user;

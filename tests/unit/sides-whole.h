@@ -33,6 +33,7 @@ enum lun_move side_whole_look(void *user, const char *ticket);
 enum lun_move side_whole_leave(void *user, const char *id, char *ret_ticket);
 enum lun_move side_whole_arrive(void *user, const char *id, const char *ticket);
 enum lun_move side_whole_come_back(void *user, const char *id, bool force);
+enum lun_move side_whole_unleave(void *user, const char *id);
 enum lun_move side_whole_hand_back(void *user, const char *id, bool force);
 enum lun_move side_whole_left(void *user, const char *id, bool force);
 void side_whole_tidy(void *user, const char *id);

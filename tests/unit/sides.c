@@ -270,6 +270,7 @@ static const struct handover_ops ops = {
 	.leave = side_whole_leave,
 	.arrive = side_whole_arrive,
 	.come_back = side_whole_come_back,
+	.unleave = side_whole_unleave,
 	.hand_back = side_whole_hand_back,
 	.left = side_whole_left,
 	.tidy = side_whole_tidy,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lun-emulate-round.h"
+#include "lun-emulate-leave.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,9 +7,9 @@
 #include <time.h>
 
 /* The members of a group are called at once; only a nexus that settles something first comes later. */
-#define ROUND_WAIT_S 4
+#define LEAVE_WAIT_S 4
 
-/* Without it nothing is done: it is inside, or has left, if before this process began. */
+/* Without it nobody leaves: it is inside, or has left, if before this process began. */
 static bool is_needed_locked(const struct emulation *emulation, const struct lun_emulate *instance)
 {
 	if (instance->door != EMULATE_OUTSIDE)
@@ -29,11 +29,10 @@ static bool same_group(const struct lun_emulate *a, const struct lun_emulate *b)
 }
 
 /* NULL: all are here that are needed. */
-static const struct lun_emulate *find_missing_locked(const struct emulation *emulation,
-						     enum emulate_round round)
+static const struct lun_emulate *find_missing_locked(const struct emulation *emulation)
 {
 	for (const struct lun_emulate *at = emulation->instances; at != NULL; at = at->next)
-		if (is_needed_locked(emulation, at) && at->round != round)
+		if (is_needed_locked(emulation, at) && !at->leaving)
 			return at;
 	return NULL;
 }
@@ -60,7 +59,7 @@ static enum lun_move refuse(const struct emulation *emulation, const struct lun_
 	return LUN_MOVE_REFUSED;
 }
 
-bool emulate_round_add_movers(struct emulation *emulation, struct registry *registry)
+bool emulate_leave_add_movers(struct emulation *emulation, struct registry *registry)
 {
 	bool room = true;
 
@@ -69,24 +68,19 @@ bool emulate_round_add_movers(struct emulation *emulation, struct registry *regi
 	     at = at->next) {
 		struct registry_mover *mover;
 
-		if (at->round == EMULATE_NO_ROUND)
+		if (!at->leaving)
 			continue;
 		mover = registry_add_mover(registry, at->name);
 		room = mover != NULL;
 		if (room)
-			memcpy(mover->id, at->round_id, sizeof(mover->id));
+			memcpy(mover->id, at->leave_id, sizeof(mover->id));
 	}
 	pthread_mutex_unlock(&emulation->lock);
 	return room;
 }
 
-static enum emulate_door door_after(enum emulate_round round)
-{
-	return round == EMULATE_LEAVE ? EMULATE_LEFT : EMULATE_OUTSIDE;
-}
-
 /* On behalf of all that have come. */
-static void run(struct lun_emulate *instance, enum emulate_round round,
+static void run(struct lun_emulate *instance,
 		enum lun_move (*act)(struct emulation *emulation, struct lun_emulate *instance,
 				     char *reason))
 {
@@ -101,21 +95,21 @@ static void run(struct lun_emulate *instance, enum emulate_round round,
 	pthread_mutex_unlock(&emulation->change_lock);
 	pthread_mutex_lock(&emulation->lock);
 	for (struct lun_emulate *at = emulation->instances; at != NULL; at = at->next) {
-		if (at->round != round)
+		if (!at->leaving)
 			continue;
-		at->round = EMULATE_NO_ROUND;
-		at->round_over = true;
-		at->round_result = result;
-		memcpy(at->round_reason, reason, sizeof(reason));
+		at->leaving = false;
+		at->leave_over = true;
+		at->leave_result = result;
+		memcpy(at->leave_reason, reason, sizeof(reason));
 		if (result == LUN_MOVE_DONE)
-			at->door = door_after(round);
+			at->door = EMULATE_LEFT;
 	}
-	emulation->round_busy = false;
+	emulation->leave_busy = false;
 	pthread_cond_broadcast(&emulation->changed);
 	pthread_mutex_unlock(&emulation->lock);
 }
 
-enum lun_move emulate_round(struct lun_emulate *instance, enum emulate_round round, const char *id,
+enum lun_move emulate_leave(struct lun_emulate *instance, const char *id,
 			    enum lun_move (*act)(struct emulation *emulation,
 						 struct lun_emulate *instance, char *reason),
 			    char *reason)
@@ -125,8 +119,8 @@ enum lun_move emulate_round(struct lun_emulate *instance, enum emulate_round rou
 	enum lun_move result;
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += ROUND_WAIT_S;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += LEAVE_WAIT_S;
 	pthread_mutex_lock(&emulation->lock);
 	stays = find_stranger_locked(emulation, instance);
 	if (stays != NULL) {
@@ -134,32 +128,35 @@ enum lun_move emulate_round(struct lun_emulate *instance, enum emulate_round rou
 		pthread_mutex_unlock(&emulation->lock);
 		return result;
 	}
-	instance->round = round;
-	instance->round_over = false;
-	snprintf(instance->round_id, sizeof(instance->round_id), "%s", id);
-	while (!instance->round_over) {
-		stays = find_missing_locked(emulation, round);
-		if (stays == NULL && !emulation->round_busy) {
-			emulation->round_busy = true;
+	/* Not into one that others have begun. */
+	while (emulation->leave_busy)
+		pthread_cond_wait(&emulation->changed, &emulation->lock);
+	instance->leaving = true;
+	instance->leave_over = false;
+	snprintf(instance->leave_id, sizeof(instance->leave_id), "%s", id);
+	while (!instance->leave_over) {
+		stays = find_missing_locked(emulation);
+		if (stays == NULL && !emulation->leave_busy) {
+			emulation->leave_busy = true;
 			pthread_mutex_unlock(&emulation->lock);
-			run(instance, round, act);
+			run(instance, act);
 			pthread_mutex_lock(&emulation->lock);
-		} else if (emulation->round_busy) {
+		} else if (emulation->leave_busy) {
 			/* It ends: its commands have time limits. */
 			pthread_cond_wait(&emulation->changed, &emulation->lock);
 		} else if (pthread_cond_timedwait(&emulation->changed, &emulation->lock, &until) ==
 			   ETIMEDOUT) {
-			stays = find_missing_locked(emulation, round);
-			if (instance->round_over || stays == NULL || emulation->round_busy)
+			stays = find_missing_locked(emulation);
+			if (instance->leave_over || stays == NULL || emulation->leave_busy)
 				continue;
-			instance->round = EMULATE_NO_ROUND;
+			instance->leaving = false;
 			result = refuse(emulation, instance, stays, reason);
 			pthread_mutex_unlock(&emulation->lock);
 			return result;
 		}
 	}
-	result = instance->round_result;
-	memcpy(reason, instance->round_reason, LUN_REASON_MAX);
+	result = instance->leave_result;
+	memcpy(reason, instance->leave_reason, LUN_REASON_MAX);
 	pthread_mutex_unlock(&emulation->lock);
 	return result;
 }

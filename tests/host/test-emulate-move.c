@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An emulated LUN, a file that two hosts share, moves from one to the other with all that is registered on it. */
+#include "check.h"
+#include "emulated.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SOURCE 0
+#define DESTINATION 1
+#define WERO 5
+#define NOT_READY 0x20400
+
+static struct bus_reply reply;
+static char line[BUS_STATE_MAX], older[BUS_STATE_MAX];
+static char text[256];
+
+static void check_keys(unsigned int host, const char *name, const char *want)
+{
+	emulated_keys(host, name, text);
+	CHECK_STR(text, want);
+}
+
+static void check_reservation(unsigned int host, const char *name, const char *want)
+{
+	emulated_reservation(host, name, text);
+	CHECK_STR(text, want);
+}
+
+/* vm1 of the source holds; the destination waits for it. */
+static void set_up(const char *options)
+{
+	char incoming[64];
+
+	CHECK(emulated_reset());
+	CHECK(emulated_add(SOURCE, "vm1", options));
+	snprintf(incoming, sizeof(incoming), ";incoming=on%s", options);
+	CHECK(emulated_add(DESTINATION, "vm1", incoming));
+	CHECK_INT(emulated_pr(SOURCE, "vm1", EMULATED_REGISTER, 0, 0, 0xa1, NULL), HOST_GOOD);
+	CHECK_INT(emulated_pr(SOURCE, "vm1", EMULATED_RESERVE, WERO, 0xa1, 0, NULL), HOST_GOOD);
+	CHECK_INT(emulated_write(SOURCE, "vm1", NULL), HOST_GOOD);
+}
+
+static void export_line(unsigned int host, char *ret_line)
+{
+	CHECK(emulated_call(host, "vm1", "Export", NULL, false, NULL, &reply));
+	snprintf(ret_line, BUS_STATE_MAX, "%s", reply.state);
+}
+
+static void is_at(unsigned int host)
+{
+	CHECK(emulated_property_is(host, "vm1", "State", "'active'"));
+	CHECK(emulated_property_is(host, "vm1", "Key", "161"));
+	CHECK(emulated_property_is(host, "vm1", "Holder", "true"));
+	CHECK_INT(emulated_write(host, "vm1", NULL), HOST_GOOD);
+	check_reservation(host, "vm1", "5 a1");
+}
+
+static void moves(void)
+{
+	set_up("");
+	/* Waiting, it reads, and knows of no reservation. */
+	CHECK_INT(emulated_read(DESTINATION, "vm1", NULL), HOST_GOOD);
+	check_keys(DESTINATION, "vm1", "status 02 sense 020400");
+	export_line(SOURCE, line);
+	CHECK(emulated_call(DESTINATION, "vm1", "Import", line, false, NULL, &reply));
+	is_at(DESTINATION);
+	CHECK(emulated_call(SOURCE, "vm1", "Release", NULL, false, NULL, &reply));
+	check_keys(SOURCE, "vm1", "status 02 sense 020400");
+	/* And back. */
+	CHECK(emulated_call(DESTINATION, "vm1", "Export", NULL, false, NULL, &reply));
+	snprintf(line, sizeof(line), "%s", reply.state);
+	CHECK(emulated_call(SOURCE, "vm1", "Import", line, false, NULL, &reply));
+	is_at(SOURCE);
+	CHECK(emulated_call(DESTINATION, "vm1", "Release", NULL, false, NULL, &reply));
+}
+
+static void aborted(void)
+{
+	set_up("");
+	export_line(SOURCE, line);
+	CHECK(emulated_call(SOURCE, "vm1", "Abort", NULL, false, NULL, &reply));
+	is_at(SOURCE);
+	CHECK(emulated_call(DESTINATION, "vm1", "Import", line, false, "Unsupported", &reply));
+	CHECK_CONTAINS(reply.message, "ticket no more");
+	/* A fresh line makes the older one worthless. */
+	export_line(SOURCE, older);
+	export_line(SOURCE, line);
+	CHECK(emulated_call(DESTINATION, "vm1", "Import", older, false, "Unsupported", &reply));
+	CHECK(emulated_call(DESTINATION, "vm1", "Import", line, false, NULL, &reply));
+	/* It has arrived: the source waits for the destination's Abort. */
+	CHECK(emulated_call(SOURCE, "vm1", "Abort", NULL, false, "WrongState", &reply));
+	CHECK(emulated_call(DESTINATION, "vm1", "Abort", NULL, false, NULL, &reply));
+	CHECK(emulated_call(SOURCE, "vm1", "Abort", NULL, false, NULL, &reply));
+	is_at(SOURCE);
+}
+
+static void released_too_early(void)
+{
+	set_up("");
+	export_line(SOURCE, line);
+	CHECK(emulated_call(SOURCE, "vm1", "Release", NULL, false, "WrongState", &reply));
+	CHECK(emulated_call(SOURCE, "vm1", "Release", NULL, true, "WrongState", &reply));
+	CHECK(emulated_call(DESTINATION, "vm1", "Import", line, false, NULL, &reply));
+	is_at(DESTINATION);
+}
+
+static void not_split(void)
+{
+	set_up("");
+	CHECK(emulated_add(SOURCE, "vm2", ""));
+	CHECK(emulated_call(SOURCE, "vm1", "Export", NULL, false, "Unsupported", &reply));
+	CHECK_CONTAINS(reply.message, "nexus 'vm2' would stay behind");
+	is_at(SOURCE);
+	CHECK_INT(emulated_write(SOURCE, "vm2", NULL), 0x18);
+}
+
+static void group_moves(void)
+{
+	set_up(";group=g");
+	CHECK(emulated_add(SOURCE, "vm2", ";group=g"));
+	CHECK(emulated_add(DESTINATION, "vm2", ";group=g;incoming=on"));
+	CHECK_INT(emulated_pr(SOURCE, "vm2", EMULATED_REGISTER, 0, 0, 0xb2, NULL), HOST_GOOD);
+	/* One of them alone would leave the other behind. */
+	CHECK(emulated_call(SOURCE, "vm1", "Export", NULL, false, "Unsupported", &reply));
+	CHECK(emulated_call_group(SOURCE, "g", "Export", NULL, false, NULL, &reply));
+	snprintf(line, sizeof(line), "%s", reply.state);
+	CHECK(emulated_call_group(DESTINATION, "g", "Import", line, false, NULL, &reply));
+	is_at(DESTINATION);
+	CHECK(emulated_property_is(DESTINATION, "vm2", "Key", "178"));
+	CHECK(emulated_call_group(SOURCE, "g", "Release", NULL, false, NULL, &reply));
+	/* And a failure: back. */
+	CHECK(emulated_call_group(DESTINATION, "g", "Export", NULL, false, NULL, &reply));
+	snprintf(line, sizeof(line), "%s", reply.state);
+	CHECK(emulated_call_group(SOURCE, "g", "Import", line, false, NULL, &reply));
+	CHECK(emulated_call_group(SOURCE, "g", "Abort", NULL, false, NULL, &reply));
+	CHECK(emulated_call_group(DESTINATION, "g", "Abort", NULL, false, NULL, &reply));
+	is_at(DESTINATION);
+	CHECK(emulated_property_is(DESTINATION, "vm2", "Key", "178"));
+}
+
+static void other_host_refused(void)
+{
+	char reason[HOST_REASON_MAX];
+
+	set_up("");
+	CHECK(!emulated_try(DESTINATION, "vm9", emulated.cfg, reason));
+	/* Waiting, it can be told that the other host is dead. */
+	CHECK(emulated_call(DESTINATION, "vm1", "Abort", NULL, false, "WrongState", &reply));
+	CHECK_CONTAINS(reply.message, "is claimed by host '");
+	machine_kill(emulated.machine[SOURCE]);
+	CHECK(emulated_call(DESTINATION, "vm1", "Abort", NULL, true, NULL, &reply));
+	CHECK(emulated_property_is(DESTINATION, "vm1", "State", "'active'"));
+	/* Nothing is known of what was registered there. */
+	CHECK_INT(emulated_write(DESTINATION, "vm1", NULL), HOST_CHECK_CONDITION);
+	CHECK_INT(emulated_write(DESTINATION, "vm1", NULL), HOST_GOOD);
+	check_keys(DESTINATION, "vm1", "0:");
+	/* The dead one comes back: it has no LUN any more. */
+	CHECK(machine_boot(emulated.machine[SOURCE]));
+	CHECK(emulated_write(SOURCE, "vm1", NULL) != HOST_GOOD);
+	CHECK_INT(emulated_write(DESTINATION, "vm1", NULL), HOST_GOOD);
+}
+
+int main(int argc, char **argv)
+{
+	machine_main(argc, argv);
+	emulated_start();
+	CHECK_RUN(moves);
+	CHECK_RUN(aborted);
+	CHECK_RUN(released_too_early);
+	CHECK_RUN(not_split);
+	CHECK_RUN(group_moves);
+	CHECK_RUN(other_host_refused);
+	CHECK(emulated_stop());
+	return check_summary();
+}
