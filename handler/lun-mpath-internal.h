@@ -82,7 +82,8 @@ struct lun_mpath {
 	bool recalled;	    /* what is on disk of the paths */
 	char memory[MPATH_MEMORY_BYTES]; /* what is on disk; empty: nothing */
 	char scratch[MPATH_MEMORY_BYTES];
-	bool ports_wanted; /* a path whose TransportID is not known has been registered */
+	unsigned int registrations; /* how often paths were registered that were not */
+	bool ports_wanted;	    /* a path whose TransportID is not known has been registered */
 	uint8_t keys[MPATH_KEYS_BYTES];
 
 	pthread_mutex_t lock; /* a leaf, never held over I/O */
@@ -111,8 +112,7 @@ struct lun_mpath {
 	bool holding; /* nothing but reservation commands goes out */
 	unsigned int in_flight;
 	unsigned int repair_asked, repair_done;
-	bool repair_conflict;	       /* what was found: the conflict is the guest's */
-	unsigned int registered_epoch; /* how often paths were registered */
+	bool repair_conflict; /* what was found: the conflict is the guest's */
 
 	pthread_t workers[MPATH_WORKERS];
 	unsigned int worker_count;
@@ -186,7 +186,7 @@ bool mpath_same_nexus(const struct mpath_path *a, const struct mpath_path *b);
 
 /*
  * key on every path that is up. False: not all of it could be done now. Where a path was registered
- * that was not, registered_epoch has moved.
+ * that was not, registrations has moved.
  */
 bool mpath_register_all(struct lun_mpath *mpath);
 /* key on the main path alone, as far as it can be done. */

@@ -93,9 +93,7 @@ static bool register_held(struct lun_mpath *mpath)
 			set_lost(mpath);
 		return false;
 	}
-	pthread_mutex_lock(&mpath->lock);
-	mpath->registered_epoch++;
-	pthread_mutex_unlock(&mpath->lock);
+	mpath->registrations++;
 	return all;
 }
 

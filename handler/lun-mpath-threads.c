@@ -71,12 +71,8 @@ static void leave_flight_locked(struct lun_mpath *mpath)
 		pthread_cond_broadcast(&mpath->idle);
 }
 
-/*
- * A RESERVATION CONFLICT: a path's that is not registered yet? Waits until that is known. True: to be sent again. epoch: of
- * registrations, when it was sent.
- */
-static bool conflict_is_mended_locked(struct lun_mpath *mpath, unsigned int epoch,
-				      const struct timespec *until)
+/* A RESERVATION CONFLICT: a path's that is not registered yet? Waits until that is known. True: to be sent again. */
+static bool conflict_is_mended_locked(struct lun_mpath *mpath, const struct timespec *until)
 {
 	unsigned int asked;
 	bool mended;
@@ -89,8 +85,7 @@ static bool conflict_is_mended_locked(struct lun_mpath *mpath, unsigned int epoc
 	while ((int)(mpath->repair_done - asked) < 0 || mpath->holding)
 		if (pthread_cond_timedwait(&mpath->repaired, &mpath->lock, until) == ETIMEDOUT)
 			break;
-	mended = (int)(mpath->repair_done - asked) >= 0 &&
-		 (mpath->registered_epoch != epoch || !mpath->repair_conflict);
+	mended = (int)(mpath->repair_done - asked) >= 0 && !mpath->repair_conflict;
 	while (mpath->holding)
 		pthread_cond_wait(&mpath->repaired, &mpath->lock);
 	mpath->in_flight++;
@@ -104,7 +99,6 @@ static void *worker_run(void *user)
 	pthread_mutex_lock(&mpath->lock);
 	for (;;) {
 		struct timespec until;
-		unsigned int epoch;
 		struct lun_io *io;
 
 		while ((mpath->first == NULL || mpath->holding) && !mpath->stopping)
@@ -118,12 +112,11 @@ static void *worker_run(void *user)
 		mpath->in_flight++;
 		until = later(CONFLICT_MS);
 		do {
-			epoch = mpath->registered_epoch;
 			pthread_mutex_unlock(&mpath->lock);
 			mpath_serve(mpath, io);
 			pthread_mutex_lock(&mpath->lock);
 		} while (io->result.status == SCSI_RESERVATION_CONFLICT &&
-			 conflict_is_mended_locked(mpath, epoch, &until));
+			 conflict_is_mended_locked(mpath, &until));
 		leave_flight_locked(mpath);
 		pthread_mutex_unlock(&mpath->lock);
 		io->done(io); /* the caller's again from here */
@@ -135,26 +128,42 @@ static void *worker_run(void *user)
 
 /* ---- reservation commands and the paths ---- */
 
-/* True: the conflict is the guest's own. */
+/* What the kernel uses again may be looked for, whatever was lost on it a moment ago. */
+static void doubt_paths(struct lun_mpath *mpath)
+{
+	pthread_mutex_lock(&mpath->lock);
+	for (size_t i = 0; i < mpath->path_count; i++) {
+		mpath->paths[i]->unproven = true;
+		mpath->paths[i]->suspect_until_ms = 0;
+	}
+	pthread_mutex_unlock(&mpath->lock);
+}
+
+/*
+ * True: the conflict is the guest's own. Under types 5 to 8 none is while the main path is registered: then the command is sent again,
+ * whether or not a path was found that was not.
+ */
 static bool repair(struct lun_mpath *mpath)
 {
 	struct timespec pause = {.tv_nsec = (long)REPAIR_PAUSE_MS * 1000000};
-	bool conflict;
+	unsigned int registrations;
+	bool ours, mended = false;
 
 	pthread_mutex_lock(&mpath->pr_lock);
-	conflict = !mpath_conflict_is_ours(mpath);
-	if (!conflict) {
+	ours = mpath_conflict_is_ours(mpath);
+	if (ours) {
+		registrations = mpath->registrations;
 		mpath->on_conflict = false;
-		for (size_t i = 0; i < mpath->path_count; i++)
-			mpath->paths[i]->unproven = true;
-		conflict = mpath_register_all(mpath) || mpath->lost;
+		doubt_paths(mpath);
+		mended = mpath_register_all(mpath) && registrations != mpath->registrations;
+		ours = !mpath->lost;
 	}
 	mpath_note(mpath);
 	pthread_mutex_unlock(&mpath->pr_lock);
-	/* It could not be done now: not again at once. */
-	if (!conflict)
+	/* Not again at once. */
+	if (ours && !mended)
 		nanosleep(&pause, NULL);
-	return conflict;
+	return !ours;
 }
 
 static void look_after_paths(struct lun_mpath *mpath)

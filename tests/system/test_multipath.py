@@ -74,7 +74,7 @@ class Path:
         self._initiator = name
         self._iqn = iqn
         self._np = f"/sys/kernel/config/target/iscsi/{iqn}/tpgt_1/np/0.0.0.0:{port}"
-        self._portal = f"{host.OUTSIDE}:{target.ports[port]}"
+        self.portal = f"{host.OUTSIDE}:{target.ports[port]}"
         self._outside = target.ports[port]
         self.disk = self.sg = None
 
@@ -89,15 +89,15 @@ class Path:
             iscsiadm -m iface -I {name} -o new >/dev/null
             iscsiadm -m iface -I {name} -o update -n iface.transport_name -v tcp >/dev/null
             iscsiadm -m iface -I {name} -o update -n iface.initiatorname -v {name} >/dev/null
-            iscsiadm -m node -o new -T {self._iqn} -p {self._portal},1 -I {name} >/dev/null
-            iscsiadm -m node -o update -T {self._iqn} -p {self._portal} -I {name} \
+            iscsiadm -m node -o new -T {self._iqn} -p {self.portal},1 -I {name} >/dev/null
+            iscsiadm -m node -o update -T {self._iqn} -p {self.portal} -I {name} \
                 -n node.conn[0].timeo.noop_out_interval -v 1 -n node.conn[0].timeo.noop_out_timeout -v 2
             """
         )
         self.log_in_again()
 
     def log_in_again(self):
-        self._host.run(f"iscsiadm -m node -T {self._iqn} -p {self._portal} --login")
+        self._host.run(f"iscsiadm -m node -T {self._iqn} -p {self.portal} --login")
         # The kernel's name for it may be another than it was.
         done = self._host.wait_for(
             f"""set -e
@@ -111,12 +111,12 @@ class Path:
             done
             exit 1""",
             60,
-            f"a path by {self._portal}",
+            f"a path by {self.portal}",
         )
         self.disk, self.sg = done.stdout.split()
 
     def log_out(self):
-        self._host.run(f"iscsiadm -m node -T {self._iqn} -p {self._portal} --logout")
+        self._host.run(f"iscsiadm -m node -T {self._iqn} -p {self.portal} --logout")
 
     def lose(self):
         """The kernel sends nothing there any more; returns when multipathd knows."""
@@ -211,11 +211,6 @@ class Host(Side):
             60,
             f"{count} paths",
         )
-
-    def write_much_refused(self):
-        """Not this guest's any more; by either path."""
-        for lba in range(4):
-            assert self.guest.write("refused", lba) == pr.RESERVATION_CONFLICT
 
     def wait_both_optimized(self):
         """As multipathd knows it."""
@@ -455,6 +450,7 @@ def test_path_without_registration(site):
     site.source.expect(State="active", **HOLDER)
 
 
+@long_form
 @pytest.mark.parametrize("which", PATHS)
 def test_path_lost_and_back(site, which):
     """While the LUN is reserved; the other one keeps the data and the reservation."""
@@ -531,6 +527,7 @@ def test_daemon_restarts_without_a_path(site, which):
     source.expect(State="active", **HOLDER)
 
 
+@long_form
 def test_daemon_restarts_without_the_only_registered_path(site):
     """Exported: one path alone is registered, and that one is down. The other's answer that it is not
     registered is no fence."""
@@ -582,11 +579,13 @@ def hand_over(site, lost=()):
     site.expect_soon(source=2)
 
 
+@long_form
 def test_hand_over(site):
     site.hold()
     hand_over(site)
 
 
+@long_form
 @pytest.mark.parametrize("which", PATHS)
 def test_hand_over_with_a_lost_path_at_the_source(site, which):
     site.hold()
@@ -599,6 +598,7 @@ def test_hand_over_with_a_lost_path_at_the_destination(site):
     hand_over(site, lost=[site.destination.paths[0]])
 
 
+@long_form
 def test_abort(site):
     """After Import: back to the source, and all paths are registered there."""
     site.hold()
@@ -674,7 +674,6 @@ def test_connection_cut(site, which):
     destination.write_much("there")
     source.release()
     path.mend()
-    source.write_much_refused()
     site.expect_soon(holder="destination", destination=2)
     source.import_(destination.export())
     destination.release()
@@ -726,6 +725,32 @@ def test_port_without_access(site, second_port, state):
     destination.release()
     source.write_much("back")
     site.expect_soon(source=2)
+
+
+# ---- who shares what ----
+
+
+def test_same_nexus(site):
+    """Another backstore on one of the map's paths, or by a session of that path's initiator name."""
+    source, vm = site.source, site.source.vm
+    site.hold()
+    path = source.paths[1]
+    vm.put_data(
+        f"[lun]\nbackend=iscsi\nportal={path.portal}\ntarget={IQNS[1]}\nlun=0\n"
+        f"initiator={source.initiators[1]}\n",
+        "/etc/prmig/same.conf",
+        mode="600",
+    )
+    for lun in (path.disk, "same"):
+        vm.run("truncate -s 0 /var/log/tcmu-runner.log")
+        assert not source.prmig.create_raw("other", 2**26, lun, check=False).ok
+        log = vm.get("/var/log/tcmu-runner.log")
+        assert f"nexus '{source.name}' is on LUN" in log
+        assert f"{source.initiators[1]}" in log and "an iSCSI session of its own" in log
+        assert source.prmig.names() == [source.name]
+    source.write_much("alone")
+    site.expect(source=2)
+    source.expect(State="active", **HOLDER)
 
 
 # ---- what is no LUN ----

@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The multipath backend with its threads, over a fake LUN and a made-up sysfs: paths that go and come
+ * back while guests write. A path is a nexus of the fake LUN; the map's block device is here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "be.h"
+#include "check.h"
+#include "fake-lun.h"
+#include "iov.h"
+#include "lun-mpath-internal.h"
+#include "paths.h"
+#include "sysfs-root.h"
+
+#define PATHS 2
+#define STRANGER 2
+#define K 0xabcd1ULL
+#define STRANGER_KEY 0x5757ULL
+#define BLOCK_LEN 512
+#define BLOCKS 2048
+#define WRITERS 4
+#define FD_OF(nexus) (1000 + (nexus))
+#define NODE_FD 2000
+
+static struct fake_lun *fake;
+static struct lun_mpath *mpath;
+static struct lun *lun;
+static bool up[PATHS];
+static unsigned int turn;
+
+/* ---- what the kernel does ---- */
+
+static void fake_send(unsigned int nexus, const uint8_t *cdb, size_t cdb_len, void *data,
+		      size_t out_len, size_t in_len, struct fake_result *ret_result)
+{
+	fake_lun_execute(fake, nexus, cdb, cdb_len, data, out_len, data, in_len, ret_result);
+}
+
+/* In the place of lun-sg-io.c's. */
+void lun_sg_execute(int fd, bool char_device, uint32_t max_transfer_bytes, struct lun_io *io,
+		    bool *ret_gone)
+{
+	static _Thread_local uint8_t data[MPATH_KEYS_BYTES];
+	bool out = io->direction == SCSI_DIR_OUT;
+	unsigned int nexus = (unsigned int)(fd - FD_OF(0));
+	struct fake_result result;
+
+	(void)char_device;
+	(void)max_transfer_bytes;
+	*ret_gone = false;
+	io->result = (struct lun_result){.residual_bytes = io->data_len};
+	if (!__atomic_load_n(&up[nexus], __ATOMIC_ACQUIRE)) {
+		io->result.unknown = true;
+		return;
+	}
+	if (out)
+		iov_gather(io->iov, io->iov_cnt, data, sizeof(data));
+	fake_send(nexus, io->cdb, io->cdb_len, data, out ? io->data_len : 0, out ? 0 : io->data_len,
+		  &result);
+	io->result.unknown = result.host_status != 0;
+	io->result.status = result.status;
+	io->result.sense_len =
+		result.sense_len < SCSI_SENSE_MAX ? result.sense_len : SCSI_SENSE_MAX;
+	memcpy(io->result.sense, result.sense, io->result.sense_len);
+	if (out)
+		io->result.residual_bytes = 0;
+	else
+		io->result.residual_bytes =
+			io->data_len -
+			(uint32_t)iov_scatter(io->iov, io->iov_cnt, data, result.data_in_len);
+}
+
+/* The map's block device: each path in turn; a conflict fails no path. */
+ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	uint8_t cdb[10] = {0x2a}, data[BLOCK_LEN];
+
+	(void)flags;
+	if (fd != NODE_FD || iov_gather(iov, (size_t)count, data, sizeof(data)) != BLOCK_LEN)
+		abort();
+	be_put32(cdb + 2, (uint32_t)(offset / BLOCK_LEN));
+	be_put16(cdb + 7, 1);
+	for (unsigned int tries = 0; tries < PATHS; tries++) {
+		unsigned int nexus = __atomic_fetch_add(&turn, 1, __ATOMIC_RELAXED) % PATHS;
+		struct fake_result result;
+
+		if (!__atomic_load_n(&up[nexus], __ATOMIC_ACQUIRE))
+			continue;
+		do
+			fake_send(nexus, cdb, sizeof(cdb), data, BLOCK_LEN, 0, &result);
+		while (result.status == SCSI_CHECK_CONDITION);
+		if (result.status == SCSI_GOOD)
+			return BLOCK_LEN;
+		errno = result.status == SCSI_RESERVATION_CONFLICT ? EBADE : EIO;
+		return -1;
+	}
+	errno = EIO;
+	return -1;
+}
+
+/* The kernel says so first, and then the map uses it. */
+static void set_up(unsigned int nexus, bool is_up)
+{
+	if (!is_up)
+		__atomic_store_n(&up[nexus], false, __ATOMIC_RELEASE);
+	root_put(is_up ? "running\n" : "offline\n", PATHS_DEV_BLOCK "/8:%u/device/state",
+		 nexus * 16);
+	if (is_up)
+		__atomic_store_n(&up[nexus], true, __ATOMIC_RELEASE);
+}
+
+/* ---- the backend ---- */
+
+static struct mpath_path *path_of(unsigned int nexus)
+{
+	struct mpath_path *path = calloc(1, sizeof(*path));
+	uint8_t id[256];
+	size_t len = fake_lun_transport_id(fake, nexus, id);
+
+	*path = (struct mpath_path){
+		.device = {.rdev = makedev(8, nexus * 16)},
+		.fd = FD_OF((int)nexus),
+		.users = 1,
+		.unproven = true,
+		.relative_target_port = 1,
+	};
+	snprintf(path->device.node, sizeof(path->device.node), "/dev/sd%c", 'a' + (char)nexus);
+	/* As sysfs names a port of open-iscsi's: without the ISID. */
+	snprintf(path->ports.initiator_port, LUN_PORT_MAX, "%.*s,session%u",
+		 (int)strcspn((const char *)id + 4, ","), (const char *)id + 4, nexus);
+	snprintf(path->ports.target_port, LUN_PORT_MAX, "target,t,1");
+	CHECK(len > 24);
+	return path;
+}
+
+/* nexuses: which paths are there, as bits. */
+static void open_lun(unsigned int nexuses)
+{
+	struct cfgstring cfg = {.migrate_pr = true, .lun_is_path = true, .lun = "/dev/mapper/m"};
+	char reason[LUN_REASON_MAX];
+
+	lun = lun_mpath_new(&cfg, "vm1", reason);
+	if (lun == NULL)
+		abort();
+	mpath = (struct lun_mpath *)lun;
+	pthread_mutex_lock(&mpath->pr_lock);
+	fake_lun_designator(fake, mpath->designator);
+	pthread_mutex_lock(&mpath->lock);
+	for (unsigned int i = 0; i < PATHS; i++)
+		if ((nexuses & 1U << i) != 0)
+			mpath->paths[mpath->path_count++] = path_of(i);
+	mpath->node = calloc(1, sizeof(*mpath->node));
+	*mpath->node = (struct mpath_node){.fd = NODE_FD,
+					   .rdev = makedev(253, 0),
+					   .blocks = BLOCKS,
+					   .block_len_bytes = BLOCK_LEN,
+					   .users = 1};
+	pthread_mutex_unlock(&mpath->lock);
+	mpath_recall(mpath);
+	pthread_mutex_unlock(&mpath->pr_lock);
+}
+
+static void close_lun(void)
+{
+	lun_destroy(lun);
+}
+
+/* A fresh LUN, and a nexus that remembers nothing. */
+static void begin(void)
+{
+	char path[512];
+
+	fake = fake_lun_create(NULL, NULL);
+	snprintf(path, sizeof(path), "%s" PATHS_STATE_DIR "/paths/vm1", root_path());
+	unlink(path);
+	for (unsigned int i = 0; i < PATHS; i++)
+		set_up(i, true);
+	open_lun(3);
+}
+
+static void end(void)
+{
+	close_lun();
+	fake_lun_detach(fake);
+}
+
+/* ---- commands ---- */
+
+/* The status; unit attentions are taken. */
+static uint8_t send_command(const uint8_t *cdb, size_t cdb_len, enum scsi_direction direction,
+			    void *data, size_t len, size_t *ret_len)
+{
+	struct iovec iov = {.iov_base = data, .iov_len = len};
+	struct lun_io io = {
+		.cdb = cdb,
+		.cdb_len = cdb_len,
+		.direction = direction,
+		.iov = &iov,
+		.iov_cnt = 1,
+		.data_len = (uint32_t)len,
+		.timeout_ms = 5000,
+	};
+	uint16_t asc_ascq;
+	uint8_t key;
+
+	do
+		lun_execute(lun, &io);
+	while (io.result.status == SCSI_CHECK_CONDITION &&
+	       scsi_sense_parse(io.result.sense, io.result.sense_len, &key, &asc_ascq) &&
+	       key == SCSI_UNIT_ATTENTION);
+	if (ret_len != NULL)
+		*ret_len = len - io.result.residual_bytes;
+	return io.result.unknown ? 0xff : io.result.status;
+}
+
+static uint8_t send_out(enum pr_out_action action, uint64_t key, uint64_t new_key, uint8_t type)
+{
+	struct pr_out out = {.action = action, .key = key, .new_key = new_key, .type = type};
+	uint8_t cdb[PR_CDB_LEN], list[PR_OUT_LIST_LEN];
+
+	pr_out_build(&out, cdb, list);
+	return send_command(cdb, sizeof(cdb), SCSI_DIR_OUT, list, sizeof(list), NULL);
+}
+
+/* By another nexus, or behind the backend's back. */
+static void out_by(unsigned int nexus, enum pr_out_action action, uint64_t key, uint64_t new_key,
+		   uint8_t type)
+{
+	struct pr_out out = {.action = action, .key = key, .new_key = new_key, .type = type};
+	uint8_t cdb[PR_CDB_LEN], list[PR_OUT_LIST_LEN];
+	struct fake_result result;
+
+	pr_out_build(&out, cdb, list);
+	do
+		fake_send(nexus, cdb, sizeof(cdb), list, sizeof(list), 0, &result);
+	while (result.status == SCSI_CHECK_CONDITION);
+	CHECK_INT(result.status, SCSI_GOOD);
+}
+
+static uint8_t write_block(uint32_t lba)
+{
+	static _Thread_local _Alignas(BLOCK_LEN) uint8_t data[BLOCK_LEN];
+	uint8_t cdb[10] = {0x2a};
+
+	be_put32(cdb + 2, lba);
+	be_put16(cdb + 7, 1);
+	return send_command(cdb, sizeof(cdb), SCSI_DIR_OUT, data, sizeof(data), NULL);
+}
+
+static uint32_t keys_shown(void)
+{
+	uint8_t cdb[PR_CDB_LEN], data[256];
+	struct pr_keys keys = {0};
+	size_t len;
+
+	pr_in_build(PR_IN_READ_KEYS, sizeof(data), cdb);
+	CHECK_INT(send_command(cdb, sizeof(cdb), SCSI_DIR_IN, data, sizeof(data), &len), SCSI_GOOD);
+	CHECK(pr_keys_parse(data, len, K, &keys) && !keys.truncated);
+	return keys.matching;
+}
+
+static uint32_t registrants_shown(void)
+{
+	uint8_t cdb[PR_CDB_LEN], data[1024];
+	struct pr_full_status status;
+	size_t len, offset = 0;
+	uint32_t count = 0;
+	bool malformed;
+
+	pr_in_build(PR_IN_READ_FULL_STATUS, sizeof(data), cdb);
+	CHECK_INT(send_command(cdb, sizeof(cdb), SCSI_DIR_IN, data, sizeof(data), &len), SCSI_GOOD);
+	while (pr_full_status_next(data, len, &offset, &status, &malformed))
+		count += status.key == K;
+	CHECK(!malformed);
+	return count;
+}
+
+static void hold(void)
+{
+	CHECK_INT(send_out(PR_OUT_REGISTER, 0, K, 0), SCSI_GOOD);
+	lun_spread(lun, K, LUN_SPREAD_ALL);
+	CHECK_INT(send_out(PR_OUT_RESERVE, K, 0, PR_TYPE_WRITE_EXCLUSIVE_REGISTRANTS_ONLY),
+		  SCSI_GOOD);
+	CHECK_INT(fake_lun_count_key(fake, K), 2);
+}
+
+static bool wait_for_keys(unsigned int count)
+{
+	for (unsigned int i = 0; i < 200 && fake_lun_count_key(fake, K) != count; i++)
+		usleep(50000);
+	return CHECK_INT(fake_lun_count_key(fake, K), count);
+}
+
+/* ---- writers ---- */
+
+static bool writers_stop;
+static unsigned int writes_good, writes_other;
+
+static void *writer_run(void *user)
+{
+	uint32_t lba = (uint32_t)(uintptr_t)user;
+
+	while (!__atomic_load_n(&writers_stop, __ATOMIC_ACQUIRE)) {
+		unsigned int *counter =
+			write_block(lba) == SCSI_GOOD ? &writes_good : &writes_other;
+
+		__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static pthread_t writers[WRITERS];
+
+static void writers_begin(void)
+{
+	writers_stop = false;
+	writes_good = writes_other = 0;
+	for (uintptr_t i = 0; i < WRITERS; i++)
+		pthread_create(&writers[i], NULL, writer_run, (void *)i);
+}
+
+static void writers_end(void)
+{
+	__atomic_store_n(&writers_stop, true, __ATOMIC_RELEASE);
+	for (unsigned int i = 0; i < WRITERS; i++)
+		pthread_join(writers[i], NULL);
+}
+
+/* ---- tests ---- */
+
+static void test_one_registrant(void)
+{
+	struct lun_path_state paths[LUN_PATHS_MAX];
+	unsigned int changes;
+
+	begin();
+	hold();
+	CHECK_INT(keys_shown(), 1);
+	CHECK_INT(registrants_shown(), 1);
+	/* Another node with the key is one more. */
+	out_by(STRANGER, PR_OUT_REGISTER, 0, K, 0);
+	CHECK_INT(keys_shown(), 2);
+	CHECK_INT(registrants_shown(), 2);
+	lun_spread(lun, K, LUN_SPREAD_ALL);
+	CHECK_INT(lun_paths(lun, paths, &changes), 2);
+	for (unsigned int i = 0; i < PATHS; i++) {
+		CHECK_INT(paths[i].key, K);
+		CHECK_CONTAINS(paths[i].transport_id, "%2Ci%2C0x");
+		CHECK_INT(paths[i].relative_target_port, 1);
+	}
+	end();
+}
+
+/* Paths go and come back, now the one, now the other: no write fails, and both end registered. */
+static void test_paths_under_load(void)
+{
+	begin();
+	hold();
+	writers_begin();
+	for (unsigned int round = 0; round < 4; round++) {
+		unsigned int nexus = round % PATHS;
+
+		set_up(nexus, false);
+		usleep(300000);
+		/* What the LUN has of it may go meanwhile; not while it holds, which would free the LUN. */
+		CHECK_INT(keys_shown(), 1);
+		set_up(nexus, true);
+		wait_for_keys(2);
+		usleep(200000);
+	}
+	writers_end();
+	CHECK(writes_good > 0);
+	CHECK_INT(writes_other, 0);
+	CHECK_INT(keys_shown(), 1);
+	end();
+}
+
+/* A path whose registration is gone: data that meets it waits until it is registered. */
+static void test_registered_before_data(void)
+{
+	struct fake_monitor monitor;
+
+	begin();
+	hold();
+	set_up(1, false);
+	writers_begin();
+	usleep(200000);
+	out_by(1, PR_OUT_REGISTER, K, 0, 0);
+	fake_lun_reset_monitor(fake);
+	set_up(1, true);
+	wait_for_keys(2);
+	usleep(300000);
+	writers_end();
+	CHECK_INT(writes_other, 0);
+	fake_lun_get_monitor(fake, &monitor);
+	CHECK(monitor.conflicts[1] > 0);
+	CHECK(monitor.writes[1] > 0);
+	CHECK_INT(monitor.gaps, 0);
+	end();
+}
+
+/* Fenced while a path is down: that path's return brings nothing back. */
+static void test_fence_while_down(void)
+{
+	begin();
+	hold();
+	out_by(STRANGER, PR_OUT_REGISTER, 0, STRANGER_KEY, 0);
+	set_up(1, false);
+	writers_begin();
+	usleep(200000);
+	out_by(STRANGER, PR_OUT_PREEMPT, STRANGER_KEY, K, PR_TYPE_WRITE_EXCLUSIVE_REGISTRANTS_ONLY);
+	usleep(200000);
+	set_up(1, true);
+	for (unsigned int i = 0; i < 30; i++) {
+		CHECK_INT(fake_lun_count_key(fake, K), 0);
+		usleep(50000);
+	}
+	writers_end();
+	CHECK(writes_other > 0);
+	CHECK_INT(write_block(1), SCSI_RESERVATION_CONFLICT);
+	end();
+}
+
+/* ---- what is on disk ---- */
+
+static void test_restart_without_a_path(void)
+{
+	begin();
+	hold();
+	close_lun();
+	set_up(1, false);
+	open_lun(1);
+	lun_seek(lun, K);
+	lun_spread(lun, K, LUN_SPREAD_ALL);
+	CHECK_INT(keys_shown(), 1);
+	CHECK_INT(registrants_shown(), 1);
+	CHECK_INT(write_block(1), SCSI_GOOD);
+	end();
+}
+
+/* It was this one's alone: that the others are not registered means nothing, and nothing is sent. */
+static void test_restart_without_the_registered_path(void)
+{
+	unsigned int registers;
+	uint64_t from;
+
+	begin();
+	CHECK_INT(send_out(PR_OUT_REGISTER, 0, K, 0), SCSI_GOOD);
+	lun_spread(lun, K, LUN_SPREAD_NONE);
+	CHECK_INT(fake_lun_count_key(fake, K), 1);
+	close_lun();
+	set_up(0, false);
+	open_lun(2);
+	lun_seek(lun, K);
+	from = fake_lun_log_end(fake);
+	CHECK_INT(send_out(PR_OUT_REGISTER, K, K, 0), SCSI_CHECK_CONDITION);
+	registers = fake_lun_log_count(fake, from, FAKE_ANY, SCSI_PR_OUT, FAKE_ANY);
+	CHECK_INT(registers, 0);
+	end();
+}
+
+/* Where it cannot be written down nothing is registered. */
+static void test_disk_before_wire(void)
+{
+	char path[512], aside[520];
+
+	begin();
+	snprintf(path, sizeof(path), "%s" PATHS_STATE_DIR, root_path());
+	snprintf(aside, sizeof(aside), "%s.aside", path);
+	rename(path, aside);
+	root_put("no directory", PATHS_STATE_DIR);
+	CHECK_INT(send_out(PR_OUT_REGISTER, 0, K, 0), SCSI_CHECK_CONDITION);
+	CHECK_INT(fake_lun_count_key(fake, K), 0);
+	unlink(path);
+	rename(aside, path);
+	CHECK_INT(send_out(PR_OUT_REGISTER, 0, K, 0), SCSI_GOOD);
+	unlink(path);
+	end();
+}
+
+int main(void)
+{
+	if (!root_begin())
+		return 1;
+	root_put("mpath-m\n", PATHS_DEV_BLOCK "/253:0/dm/uuid");
+	root_put("m\n", PATHS_DEV_BLOCK "/253:0/dm/name");
+	for (unsigned int i = 0; i < PATHS; i++) {
+		char number[16], text[32];
+
+		snprintf(number, sizeof(number), "8:%u", i * 16);
+		snprintf(text, sizeof(text), "DEVNAME=sd%c\n", 'a' + (char)i);
+		root_put(text, PATHS_DEV_BLOCK "/%s/uevent", number);
+		root_put("0\n", PATHS_DEV_BLOCK "/%s/device/type", number);
+		snprintf(text, sizeof(text), "%s\n", number);
+		root_put(text, PATHS_DEV_BLOCK "/253:0/slaves/sd%c/dev", 'a' + (char)i);
+	}
+	root_put("", PATHS_STATE_DIR "/there");
+	CHECK_RUN(test_one_registrant);
+	CHECK_RUN(test_paths_under_load);
+	CHECK_RUN(test_registered_before_data);
+	CHECK_RUN(test_fence_while_down);
+	CHECK_RUN(test_restart_without_a_path);
+	CHECK_RUN(test_restart_without_the_registered_path);
+	CHECK_RUN(test_disk_before_wire);
+	return root_end() ? check_summary() : 1;
+}
