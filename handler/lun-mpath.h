@@ -16,7 +16,9 @@
  * single nexuses, and nothing here moves PRGENERATION between Export's barrier and the end of Import:
  * Export gathers (closed gate, before the barrier); after Import the key is spread when the guest
  * writes, or its data meets a path without it.
- * READ KEYS shows K once for all own paths while it is spread; READ FULL STATUS shows what there is.
+ * READ KEYS and READ FULL STATUS show one registrant for all own paths while it is spread, and every
+ * stranger, one with the same key included. Which descriptor is an own path's is known by TransportID and relative
+ * target port; those that sysfs and VPD 83h do not tell the LUN's own list does, where it leaves no doubt.
  *
  * - A path that came back or is new: the LUN bars its data (types 5 to 8: an unregistered nexus),
  *   the kernel says EBADE, which no path is failed for. The command waits, the path is registered,
@@ -29,6 +31,10 @@
  *   and leaves no gap, and only if K is listed as often as own paths have it (a stranger with the
  *   same key would be thrown out); otherwise reservation commands wait for the main path.
  *   Gathering from a holder is the same PREEMPT, by the main path: lost paths go with it.
+ * - Which key stands by which path is on disk before it is on the wire: a restart that finds a path down
+ *   counts that one as own, and does not take it for fenced because the others are not registered.
+ * - A target port that gives no access (ALUA: in transition, standby, unavailable) has not executed the
+ *   command: others are tried, and take the main path's place as if it were down.
  * - Types 1 and 3 let one nexus write: the holder's path, not the others. They are refused (INVALID FIELD
  *   IN CDB), and REPORT CAPABILITIES does not show them; so are RESERVE and RELEASE of SCSI-2.
  *
