@@ -10,7 +10,7 @@ void group_find_neighbours(struct group_work *work)
 		struct group_member *member = &work->members[i];
 
 		member->first = member;
-		/* They leave and arrive together, in one step (lun-emulate-round.h): nobody leads. */
+		/* They leave and arrive together, in one step (lun-emulate-leave.h): nobody leads. */
 		if (member->info.emulated)
 			continue;
 		for (size_t j = 0; j < work->count; j++) {

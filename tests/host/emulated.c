@@ -207,6 +207,19 @@ uint8_t emulated_pr(unsigned int host, const char *name, enum emulated_action ac
 	return execute(host, &io, name, ret_sense);
 }
 
+uint8_t emulated_register_aptpl(unsigned int host, const char *name, uint64_t key)
+{
+	struct machine_io io = {
+		.cdb = {PR_OUT, [8] = 24},
+		.direction = HOST_OUT,
+		.data_len = 24,
+		.data = {[20] = 0x01},
+	};
+
+	put64(io.data + 8, key);
+	return execute(host, &io, name, NULL);
+}
+
 static uint8_t transfer(unsigned int host, const char *name, uint8_t opcode, uint32_t *ret_sense)
 {
 	struct machine_io io = {

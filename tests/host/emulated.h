@@ -52,6 +52,8 @@ bool emulated_try(unsigned int host, const char *name, const char *cfgstring, ch
 /* Status; *ret_sense (may be NULL): host_sense of a CHECK CONDITION, else 0. No unit attention is taken on the way. */
 uint8_t emulated_pr(unsigned int host, const char *name, enum emulated_action action, uint8_t type,
 		    uint64_t key, uint64_t new_key, uint32_t *ret_sense);
+/* REGISTER (0 -> key) with APTPL. */
+uint8_t emulated_register_aptpl(unsigned int host, const char *name, uint64_t key);
 uint8_t emulated_write(unsigned int host, const char *name, uint32_t *ret_sense);
 uint8_t emulated_read(unsigned int host, const char *name, uint32_t *ret_sense);
 uint8_t emulated_test_unit_ready(unsigned int host, const char *name, uint32_t *ret_sense);
