@@ -46,10 +46,8 @@ size_t disk_sense(const struct disk_command *command, uint8_t *sense)
 		sense[0] |= 0x80; /* VALID */
 		be_put32(sense + 3, command->information);
 	}
-	if (command->has_field) {
-		sense[15] = (uint8_t)(0x80 | (command->field_in_cdb ? 0x40 : 0)); /* SKSV, C/D */
-		be_put16(sense + 16, command->field);
-	}
+	if (command->has_field)
+		scsi_sense_point(sense, command->field_in_cdb, command->field);
 	return len;
 }
 

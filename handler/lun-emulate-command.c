@@ -31,6 +31,17 @@ static void answer_data(struct lun_io *io, const void *data, size_t len)
 	io->done(io);
 }
 
+/* REPORTING OPTIONS of REPORT SUPPORTED OPERATION CODES; without the field's place an initiator could take the command for
+ * unknown. */
+static void answer_bad_option(struct lun_io *io)
+{
+	lun_result_check_condition(&io->result, SCSI_ILLEGAL_REQUEST,
+				   SCSI_ASC_INVALID_FIELD_IN_CDB);
+	scsi_sense_point(io->result.sense, true, 2);
+	io->result.residual_bytes = io->data_len;
+	io->done(io);
+}
+
 /* The reservations of the LUN are decided on another host now, or on none. */
 static const struct pr_engine_answer not_here = {
 	.status = SCSI_CHECK_CONDITION,
@@ -195,13 +206,7 @@ static void run_pr_out(struct emulation *emulation, struct lun_emulate *instance
 
 /* ---- the rest ---- */
 
-enum way { WAY_INNER, WAY_ANSWER, WAY_DATA };
-
-static const struct pr_engine_answer bad_field = {
-	.status = SCSI_CHECK_CONDITION,
-	.sense_key = SCSI_ILLEGAL_REQUEST,
-	.asc_ascq = SCSI_ASC_INVALID_FIELD_IN_CDB,
-};
+enum way { WAY_INNER, WAY_ANSWER, WAY_DATA, WAY_BAD_OPTION };
 
 struct verdict {
 	struct pr_engine_answer answered;
@@ -244,10 +249,8 @@ static enum way judge_locked(struct emulation *emulation, struct lun_emulate *in
 			return WAY_DATA;
 		}
 	}
-	if (scsi_rsoc_emulate_refuses(cdb)) {
-		ret->answered = bad_field;
-		return WAY_ANSWER;
-	}
+	if (scsi_rsoc_emulate_refuses(cdb))
+		return WAY_BAD_OPTION;
 	if (cdb[0] != SCSI_PR_IN)
 		return WAY_INNER;
 	ret->answered = pr_engine_in(engine, cdb, ret->data, &ret->data_len);
@@ -283,6 +286,8 @@ void lun_emulate_submit(struct lun *lun, struct lun_io *io)
 		lun_submit(instance->inner, io);
 	else if (way == WAY_DATA)
 		answer_data(io, verdict.data, verdict.data_len);
+	else if (way == WAY_BAD_OPTION)
+		answer_bad_option(io);
 	else
 		answer(io, &verdict.answered);
 }

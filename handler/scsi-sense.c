@@ -8,6 +8,7 @@
 #define FIXED_LEN 18
 #define FIXED_HEADER_LEN 8 /* up to and with ADDITIONAL SENSE LENGTH */
 #define FIXED_ASC 12
+#define FIXED_SPECIFIC 15
 #define DESCRIPTOR_ASC 2
 
 size_t scsi_sense_build(uint8_t *sense, enum scsi_sense_key key, uint16_t asc_ascq)
@@ -18,6 +19,12 @@ size_t scsi_sense_build(uint8_t *sense, enum scsi_sense_key key, uint16_t asc_as
 	sense[7] = FIXED_LEN - FIXED_HEADER_LEN;
 	be_put16(sense + FIXED_ASC, asc_ascq);
 	return FIXED_LEN;
+}
+
+void scsi_sense_point(uint8_t *sense, bool in_cdb, uint16_t field)
+{
+	sense[FIXED_SPECIFIC] = (uint8_t)(0x80 | (in_cdb ? 0x40 : 0)); /* SKSV, C/D */
+	be_put16(sense + FIXED_SPECIFIC + 1, field);
 }
 
 bool scsi_sense_parse(const uint8_t *sense, size_t len, uint8_t *ret_key, uint16_t *ret_asc_ascq)

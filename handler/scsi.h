@@ -121,6 +121,8 @@ bool scsi_cdb_passes_closed_gate(const uint8_t *cdb);
 
 /* Fixed format sense data, 18 bytes; returns 18. sense: SCSI_SENSE_MAX bytes, the rest zeroed. */
 size_t scsi_sense_build(uint8_t *sense, enum scsi_sense_key key, uint16_t asc_ascq);
+/* Adds where the fault is, to what scsi_sense_build made: a byte of the CDB or of the parameter list. */
+void scsi_sense_point(uint8_t *sense, bool in_cdb, uint16_t field);
 /* Reads fixed (70h, 71h) and descriptor (72h, 73h) format; false if neither or too short. */
 bool scsi_sense_parse(const uint8_t *sense, size_t len, uint8_t *ret_key, uint16_t *ret_asc_ascq);
 

@@ -13,6 +13,19 @@ static void build(void)
 	CHECK_BYTES(sense, want, sizeof(want));
 }
 
+static void point(void)
+{
+	static const uint8_t want[18] = {0x70, 0, 5, 0,	   0, 0, 0,    10,   0,
+					 0,    0, 0, 0x24, 0, 0, 0xc0, 0x01, 0x02};
+	uint8_t sense[SCSI_SENSE_MAX];
+
+	scsi_sense_build(sense, SCSI_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB);
+	scsi_sense_point(sense, true, 0x102);
+	CHECK_BYTES(sense, want, sizeof(want));
+	scsi_sense_point(sense, false, 8);
+	CHECK_BYTES(sense + 15, "\x80\x00\x08", 3);
+}
+
 static void build_then_parse(void)
 {
 	uint8_t sense[SCSI_SENSE_MAX], key;
@@ -85,6 +98,7 @@ static void short_lengths(void)
 int main(void)
 {
 	CHECK_RUN(build);
+	CHECK_RUN(point);
 	CHECK_RUN(build_then_parse);
 	CHECK_RUN(formats);
 	CHECK_RUN(short_lengths);
