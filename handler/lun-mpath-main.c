@@ -75,13 +75,18 @@ bool mpath_ensure_main(struct lun_mpath *mpath)
 	return false;
 }
 
+static bool stood(const struct mpath_path *path, uint64_t key)
+{
+	return path->key == key || path->old_key == key;
+}
+
 /* remembered: those by which key stood, else the others. */
 static bool seek(struct lun_mpath *mpath, uint64_t key, bool remembered)
 {
 	for (size_t i = 0; i < mpath->path_count; i++) {
 		struct mpath_path *path = mpath->paths[i];
 
-		if ((path->key == key) == remembered && mpath_path_up(mpath, path) &&
+		if (stood(path, key) == remembered && mpath_path_up(mpath, path) &&
 		    mpath_read_capabilities(mpath, path) &&
 		    mpath_probe(mpath, path, key) == MPATH_GOOD) {
 			mpath_make_main(mpath, path);
@@ -97,7 +102,7 @@ void mpath_seek_main(struct lun_mpath *mpath, uint64_t key)
 		return;
 	/* Down: that no other is registered tells nothing of it. */
 	for (size_t i = 0; i < mpath->path_count; i++) {
-		if (mpath->paths[i]->key == key) {
+		if (stood(mpath->paths[i], key)) {
 			mpath_make_main(mpath, mpath->paths[i]);
 			return;
 		}

@@ -444,25 +444,53 @@ static void test_restart_without_a_path(void)
 	end();
 }
 
+/* Begun as a path's that is down: commands that need a registration are not sent by another. */
+static void expect_waiting_for_path_0(uint64_t key)
+{
+	uint64_t from;
+
+	set_up(0, false);
+	open_lun(2);
+	lun_seek(lun, key);
+	from = fake_lun_log_end(fake);
+	CHECK_INT(send_out(PR_OUT_REGISTER, key, key, 0), SCSI_CHECK_CONDITION);
+	CHECK_INT(fake_lun_log_count(fake, from, FAKE_ANY, SCSI_PR_OUT, FAKE_ANY), 0);
+}
+
 /* It was this one's alone: that the others are not registered means nothing, and nothing is sent. */
 static void test_restart_without_the_registered_path(void)
 {
-	unsigned int registers;
-	uint64_t from;
-
 	begin();
 	CHECK_INT(send_out(PR_OUT_REGISTER, 0, K, 0), SCSI_GOOD);
 	lun_spread(lun, K, LUN_SPREAD_NONE);
 	CHECK_INT(fake_lun_count_key(fake, K), 1);
 	close_lun();
-	set_up(0, false);
-	open_lun(2);
-	lun_seek(lun, K);
-	from = fake_lun_log_end(fake);
-	CHECK_INT(send_out(PR_OUT_REGISTER, K, K, 0), SCSI_CHECK_CONDITION);
-	registers = fake_lun_log_count(fake, from, FAKE_ANY, SCSI_PR_OUT, FAKE_ANY);
-	CHECK_INT(registers, 0);
+	expect_waiting_for_path_0(K);
+	set_up(0, true);
 	end();
+}
+
+/* And it was about to change its key: either may stand. */
+static void test_restart_in_a_change_of_key(void)
+{
+	struct fake_fault fault = fake_fault(FAKE_ANY, SCSI_PR_OUT, PR_OUT_REGISTER);
+
+	for (unsigned int taken = 0; taken < 2; taken++) {
+		begin();
+		CHECK_INT(send_out(PR_OUT_REGISTER, 0, K, 0), SCSI_GOOD);
+		fault.outcome = taken ? FAKE_LOSE_ANSWER : FAKE_LOSE_COMMAND;
+		fault.host_status = FAKE_DID_ERROR;
+		fault.times = 1;
+		fake_lun_add_fault(fake, &fault);
+		CHECK_INT(send_out(PR_OUT_REGISTER, K, STRANGER_KEY, 0), 0xff);
+		CHECK_INT(fake_lun_count_key(fake, K), !taken);
+		close_lun();
+		expect_waiting_for_path_0(K);
+		close_lun();
+		expect_waiting_for_path_0(STRANGER_KEY);
+		set_up(0, true);
+		end();
+	}
 }
 
 /* Where it cannot be written down nothing is registered. */
@@ -507,6 +535,7 @@ int main(void)
 	CHECK_RUN(test_fence_while_down);
 	CHECK_RUN(test_restart_without_a_path);
 	CHECK_RUN(test_restart_without_the_registered_path);
+	CHECK_RUN(test_restart_in_a_change_of_key);
 	CHECK_RUN(test_disk_before_wire);
 	return root_end() ? check_summary() : 1;
 }
