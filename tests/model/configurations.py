@@ -15,6 +15,7 @@ class Check:
     full: bool = False  # with PRMIG_FULL=1 alone
     memory_mb: int = 1000
     depth: int = 100000
+    model: str = "handover.pml"
     hash_bits: int = 22
 
     @property
@@ -31,7 +32,7 @@ CHECKS = []
 
 def holds(name, **switches):
     """No assertion fails, and no call hangs."""
-    limits = {word: switches.pop(word) for word in ("large", "full", "memory_mb", "hash_bits") if word in switches}
+    limits = {word: switches.pop(word) for word in ("large", "full", "memory_mb", "hash_bits", "model") if word in switches}
     CHECKS.append(Check(name, "holds", switches, **limits))
 
 
@@ -44,7 +45,8 @@ def alive(name, **switches):
 def seeded(rule_taken_out, name, expect, **switches):
     for rule in rule_taken_out.split():
         switches[rule] = 1
-    CHECKS.append(Check(name, "seeded", switches, expect))
+    model = switches.pop("model", Check.model)
+    CHECKS.append(Check(name, "seeded", switches, expect, model=model))
 
 
 # ---- default: the calls of the orchestrator are bounded by CALLS ----
@@ -124,3 +126,21 @@ seeded("ANY_K_CONFIRMS", "any-k-confirms", "ALARM", ROW=3, CALLS=4, CRASHES=0, X
 # Found by an assertion that never comes true: settling does not end.
 seeded("SETTLE_UNTIL_REGISTERED", "settles-for-ever", "acceptance cycle", ROW=3, CALLS=2, CRASHES=1, X_STEPS=0, RECOVERY=1,
        LIVE=2)
+
+# ---- a nexus that moves whole ----
+
+WHOLE = "whole.pml"
+holds("whole", model=WHOLE, CALLS=5, CRASHES=1, LOST_ANSWERS=1, RECOVERY=1)
+holds("whole-adversary", model=WHOLE, CALLS=4, CRASHES=1, X_STEPS=1, RECOVERY=1)
+holds("whole-two-steps", model=WHOLE, CALLS=4, CRASHES=0, X_STEPS=2, LOST_ANSWERS=1)
+holds("whole-three-hosts", model=WHOLE, CALLS=4, CRASHES=1, SIDES=3)
+holds("full-whole-two-crashes", model=WHOLE, CALLS=4, CRASHES=2, RECOVERY=1, large=True, full=True, memory_mb=4000,
+      hash_bits=26)
+seeded("COMES_BACK_UNASKED", "whole-comes-back-unasked", "DOORS", model=WHOLE, CALLS=4, CRASHES=0)
+seeded("ARRIVE_WITHOUT_SWAP", "whole-arrives-without-swap", "DOORS", model=WHOLE, CALLS=4, CRASHES=0)
+seeded("SETTLE_ARRIVES", "whole-settling-arrives", "DOORS", model=WHOLE, CALLS=4, CRASHES=1)
+seeded("LEAVE_AGAIN_IS_FIRST", "whole-unleaves-a-second-ticket", "DOORS", model=WHOLE, CALLS=4, CRASHES=1)
+seeded("HAND_BACK_KEEPS_ARRIVED", "whole-hand-back-stays-arrived", "ROBBED", model=WHOLE, CALLS=5, CRASHES=1)
+seeded("TIDY_BEFORE_SAVED", "whole-tidied-before-saved", "RECOVER", model=WHOLE, CALLS=3, CRASHES=1, RECOVERY=1)
+seeded("REGISTERS_ANEW", "whole-registers-anew", "FENCE", model=WHOLE, CALLS=3, CRASHES=0, X_STEPS=1)
+seeded("RELEASE_UNASKED", "whole-release-unasked", "LOST", model=WHOLE, CALLS=2, CRASHES=0)
