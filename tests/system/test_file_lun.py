@@ -56,7 +56,7 @@ class Stage:
             dmsetup create {name} --table "0 $(blockdev --getsz {medium}) log-writes {medium} {log}"
             mkfs.ext4 -q /dev/mapper/{name}
             mkdir -p /mnt/{name}
-            mount /dev/mapper/{name} /mnt/{name}
+            mount -o commit=300 /dev/mapper/{name} /mnt/{name}
             """
         )
         return f"/mnt/{name}", log
