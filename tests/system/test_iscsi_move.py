@@ -7,6 +7,7 @@ tries to write, and another guest of the first host keeps its own session.
 
 import json
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -20,6 +21,8 @@ from conftest import SOURCE_ROOT
 
 FULL = os.environ.get("PRMIG_FULL") == "1"
 IQN = initiator_name("array")
+# The line that README shows.
+MOVE = re.search(r"^    (move=\S+)$", (SOURCE_ROOT / "README.md").read_text(), re.MULTILINE).group(1)
 STRANGER_BLOCK = 1
 CASES = [
     Case("not registered", registered=False),
@@ -55,7 +58,7 @@ class Host:
         prmig.vm.put_data(
             f"[lun]\nbackend=iscsi\nportal={portal}\ntarget={IQN}\nlun=0\n"
             f"initiator={initiator_name('vm1')}\n"
-            f"move={initiator_name('prmig')}\n",
+            f"{MOVE}\n",
             "/etc/prmig/vm1-disk.conf",
             mode="600",
         )
@@ -166,8 +169,8 @@ def stage(rig, deb, points_handler):
     for script in ("scsi.py", "stranger.py"):
         machines[2].put(SOURCE_ROOT / "tests/system/inside" / script, f"/root/{script}")
     backstore = lio.fileio("array")
-    for who in ("vm1", "vm2", "prmig"):
-        lio.iscsi_acl(IQN, initiator_name(who), backstore)
+    for who in (initiator_name("vm1"), initiator_name("vm2"), MOVE.removeprefix("move=")):
+        lio.iscsi_acl(IQN, who, backstore)
     hosts = [Prmig(machine, deb) for machine in machines[:2]]
     for prmig in hosts:
         prmig.install_points(points_handler)
