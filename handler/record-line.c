@@ -52,6 +52,22 @@ static bool terms_consistent(const struct record_terms *terms)
 	}
 }
 
+/* A port that names somebody. */
+static bool get_named_port(const char *text, const char *key, struct record_port *ret_port,
+			   char *reason)
+{
+	struct record_port port;
+
+	if (!record_text_get_port(text, LINE_SEPARATOR, key, &port, reason))
+		return false;
+	if (port.transport_id_len == 0) {
+		snprintf(reason, NEXUS_MESSAGE_MAX, "field '%s' has no TransportID", key);
+		return false;
+	}
+	*ret_port = port;
+	return true;
+}
+
 bool state_line_parse(const char *text, struct state_line *ret_line, char *reason)
 {
 	struct state_line line = {0};
@@ -81,9 +97,7 @@ bool state_line_parse(const char *text, struct state_line *ret_line, char *reaso
 			 "field 'lun' or 'source' is missing or too long");
 		return false;
 	}
-	if (line.terms.moved &&
-	    (!record_text_get_port(text, LINE_SEPARATOR, "origin", &line.origin, reason) ||
-	     line.origin.transport_id_len == 0))
+	if (line.terms.moved && !get_named_port(text, "origin", &line.origin, reason))
 		return false;
 	if (whole &&
 	    (!fields_get_text(text, LINE_SEPARATOR, "ticket", line.ticket, sizeof(line.ticket)) ||
@@ -118,12 +132,8 @@ bool prepare_line_parse(const char *text, char *ret_lun, struct record_port *ret
 		return false;
 	}
 	if (!record_text_check(text, LINE_SEPARATOR, RECORD_MAJOR, "destination", reason) ||
-	    !record_text_get_port(text, LINE_SEPARATOR, "nexus", &port, reason))
+	    !get_named_port(text, "nexus", &port, reason))
 		return false;
-	if (port.transport_id_len == 0) {
-		snprintf(reason, NEXUS_MESSAGE_MAX, "field 'nexus' has no TransportID");
-		return false;
-	}
 	memcpy(ret_lun, lun, sizeof(lun));
 	*ret_port = port;
 	return true;

@@ -172,6 +172,21 @@ static void contradictions_are_refused(void)
 	}
 }
 
+/* A refusal always says why: the caller shows it. */
+static void moved_from_nowhere_is_refused(void)
+{
+	struct unit_attentions none = {0};
+	struct record record = {.lun = "naa.1",
+				.out = {.row = 3, .key = 1, .count = 1, .type = 5, .moved = true}};
+	struct state_line line;
+	char text[NEXUS_STATE_LINE_MAX], reason[NEXUS_MESSAGE_MAX] = "";
+
+	snprintf(record.out.id, sizeof(record.out.id), "%032x", 1);
+	CHECK(state_line_format(&record, &none, "vm1", text));
+	CHECK(!state_line_parse(text, &line, reason));
+	CHECK_STR(reason, "field 'origin' has no TransportID");
+}
+
 /* The longest iSCSI names: as many as fit go along. */
 static void long_transport_ids(void)
 {
@@ -270,6 +285,7 @@ int main(void)
 	CHECK_RUN(line_round_trip);
 	CHECK_RUN(newer_minor_version_is_read);
 	CHECK_RUN(contradictions_are_refused);
+	CHECK_RUN(moved_from_nowhere_is_refused);
 	CHECK_RUN(long_transport_ids);
 	CHECK_RUN(unit_attentions_queue);
 	CHECK_RUN(empty_transport_id);
