@@ -164,15 +164,12 @@ static void begin_write_same(const struct disk *disk, const struct disk_row *row
 		disk_refuse_field(command, SCSI_ASC_INVALID_FIELD_IN_CDB, 1);
 		return;
 	}
-	if (!extent_in_range(disk, command))
-		return;
-	/* WSNZ 0: to the end of the medium. */
-	if (command->blocks == 0 && disk->blocks - command->lba <= DISK_WRITE_SAME_MAX)
-		command->blocks = (uint32_t)(disk->blocks - command->lba);
-	if (command->blocks == 0 || command->blocks > DISK_WRITE_SAME_MAX) {
+	if (command->blocks == 0) { /* WSNZ */
 		disk_refuse_field(command, SCSI_ASC_INVALID_FIELD_IN_CDB, at);
 		return;
 	}
+	if (!extent_at_most(command, DISK_WRITE_SAME_MAX, at) || !extent_in_range(disk, command))
+		return;
 	command->data_blocks = no_data ? 0 : 1;
 	command->data_exact = true;
 	command->action = DISK_WRITE_SAME;

@@ -75,6 +75,7 @@ static size_t put_identification(const struct disk *disk, uint8_t *page)
 
 static size_t put_block_limits(const struct disk *disk, uint8_t *page)
 {
+	page[4] = 0x01; /* WSNZ: WRITE SAME says how many blocks it means */
 	page[5] = DISK_COMPARE_MAX;
 	be_put16(page + 6, (uint16_t)(1u << disk->granularity_exponent));
 	be_put32(page + 8, DISK_TRANSFER_MAX);
