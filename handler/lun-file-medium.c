@@ -69,8 +69,8 @@ static size_t cursor_pieces(const struct file_disk *disk, struct file_cursor *cu
 
 	while (sum < len && count < PIECES_MAX) {
 		pieces[count] = cursor_take(&next, len - sum);
-		if (disk->direct &&
-		    (((uintptr_t)pieces[count].iov_base | pieces[count].iov_len) % block_len))
+		if (disk->direct && ((uintptr_t)pieces[count].iov_base % FILE_ALIGN_BYTES != 0 ||
+				     pieces[count].iov_len % block_len != 0))
 			return 0;
 		sum += pieces[count++].iov_len;
 	}

@@ -241,7 +241,8 @@ static void test_connect(void)
 
 static void test_data(void)
 {
-	static uint8_t out[64 * BLOCK + 64], in[64 * BLOCK + 64];
+	static uint8_t out[64 * BLOCK + 64] __attribute__((aligned(4096))),
+		in[64 * BLOCK + 64] __attribute__((aligned(4096)));
 	const uint8_t read_10[10] = {0x28, [5] = 5, [8] = 3};
 	struct iovec pieces[4];
 	struct lun_io io = {.cdb = read_10,
