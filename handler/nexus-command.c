@@ -136,6 +136,17 @@ static bool is_fixed_request_sense(const uint8_t *cdb)
 	return cdb[0] == SCSI_REQUEST_SENSE && !(cdb[1] & 1);
 }
 
+bool nexus_take_unit_attention_locked(struct nexus *nexus, const uint8_t *cdb,
+				      struct lun_result *ret_result)
+{
+	if (!nexus->gate_open || nexus->unit_attentions.count == 0 ||
+	    (scsi_cdb_ignores_unit_attention(cdb[0]) && !is_fixed_request_sense(cdb)))
+		return false;
+	lun_result_check_condition(ret_result, SCSI_UNIT_ATTENTION,
+				   unit_attentions_take(&nexus->unit_attentions));
+	return true;
+}
+
 static enum route route_locked(struct nexus *nexus, struct nexus_request *request,
 			       struct lun_result *ret_result)
 {
@@ -154,18 +165,8 @@ static enum route route_locked(struct nexus *nexus, struct nexus_request *reques
 					   SCSI_ASC_INVALID_OPERATION_CODE);
 		return ROUTE_ANSWER;
 	}
-	if (nexus->gate_open && nexus->unit_attentions.count > 0) {
-		if (!scsi_cdb_ignores_unit_attention(cdb[0])) {
-			lun_result_check_condition(ret_result, SCSI_UNIT_ATTENTION,
-						   unit_attentions_take(&nexus->unit_attentions));
-			return ROUTE_ANSWER;
-		}
-		if (is_fixed_request_sense(cdb)) {
-			lun_result_check_condition(ret_result, SCSI_UNIT_ATTENTION,
-						   unit_attentions_take(&nexus->unit_attentions));
-			return ROUTE_DATA;
-		}
-	}
+	if (nexus_take_unit_attention_locked(nexus, cdb, ret_result))
+		return is_fixed_request_sense(cdb) ? ROUTE_DATA : ROUTE_ANSWER;
 	if (!passes) {
 		if (nexus->first_write_matters) {
 			nexus->first_write_matters = false;

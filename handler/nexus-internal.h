@@ -140,6 +140,9 @@ void nexus_gate_open(struct nexus *nexus);
 void nexus_held_busy(struct nexus *nexus, uint64_t held_before_ms);
 /* A unit attention for the guest, from prmig's own command or met at a closed gate. */
 void nexus_add_unit_attention(struct nexus *nexus, uint16_t asc_ascq);
+/* A unit attention that is kept for the guest answers this command of its. REQUEST SENSE: as its data. */
+bool nexus_take_unit_attention_locked(struct nexus *nexus, const uint8_t *cdb,
+				      struct lun_result *ret_result);
 /* What a result means beside its status: resynchronise, keep a unit attention. */
 void nexus_watch_result(struct nexus *nexus, const struct lun_result *result, bool guest);
 

@@ -178,6 +178,17 @@ static void run_rewritten(struct nexus *nexus, struct nexus_request *request)
 
 void nexus_run_request(struct nexus *nexus, struct nexus_request *request)
 {
+	struct lun_result result;
+	bool told;
+
+	/* One that met a command of prmig's own while this one was waiting: the LUN thinks that the guest knows. */
+	pthread_mutex_lock(&nexus->lock);
+	told = nexus_take_unit_attention_locked(nexus, request->cdb, &result);
+	pthread_mutex_unlock(&nexus->lock);
+	if (told) {
+		nexus_complete(nexus, request, &result, 0);
+		return;
+	}
 	if (request->info.class == SCSI_CLASS_PR_OUT)
 		run_pr_out(nexus, request);
 	else if (request->info.class == SCSI_CLASS_RESERVE)

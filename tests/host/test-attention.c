@@ -9,6 +9,8 @@
 #define TEST_UNIT_READY 0x00
 #define REQUEST_SENSE 0x03
 #define READ_CAPACITY_10 0x25
+#define WRITE_10 0x2a
+#define PERSISTENT_RESERVE_IN 0x5e
 #define MODE_PARAMETERS_CHANGED 0x2a01
 #define CAPACITY_CHANGED 0x2a09
 #define CONFLICT 0x18
@@ -60,6 +62,37 @@ static void test_met_by_own_command(void)
 	fake_lun_add_unit_attention(pair.lun, S, MODE_PARAMETERS_CHANGED);
 	call(S, "Resync", NULL, &reply);
 	check_told(S, MODE_PARAMETERS_CHANGED);
+}
+
+/*
+ * The guest's REGISTER waits for prmig's own look at the LUN, which it has asked for by a conflict, and which meets the unit attention. It is
+ * answered with that, as the LUN would have answered it.
+ */
+static void test_met_while_waiting(void)
+{
+	struct fake_fault conflict = fake_fault(S, WRITE_10, FAKE_ANY);
+	struct fake_fault met = fake_fault(S, PERSISTENT_RESERVE_IN, FAKE_ANY);
+	struct machine_io io = {.name = PAIR_NAME, .direction = HOST_OUT, .data_len = 24};
+	int hit;
+
+	CHECK(pair_set_up(holder, NULL, ""));
+	conflict.outcome = FAKE_ANSWER;
+	conflict.status = CONFLICT;
+	fake_lun_add_fault(pair.lun, &conflict);
+	met.unit_attention = MODE_PARAMETERS_CHANGED;
+	met.delay_after_ms = 1000;
+	hit = fake_lun_add_fault(pair.lun, &met);
+	CHECK_INT(pair_write(S, 0), CONFLICT);
+	for (unsigned int i = 0; i < SETTLE_MS / 10 && fake_lun_fault_hits(pair.lun, hit) == 0; i++)
+		usleep(10000);
+	CHECK_INT(fake_lun_fault_hits(pair.lun, hit), 1);
+	pair_build(PAIR_REGISTER, 0, PAIR_KEY, PAIR_KEY, io.cdb, io.data);
+	CHECK(machine_execute(pair.machine[S], &io));
+	CHECK_INT(io.status, HOST_CHECK_CONDITION);
+	CHECK_INT(io.sense, 0x60000u | MODE_PARAMETERS_CHANGED);
+	CHECK(machine_execute(pair.machine[S], &io));
+	CHECK_INT(io.status, HOST_GOOD);
+	CHECK(pair_is_at(holder, S));
 }
 
 static void test_carried_in_the_line(void)
@@ -326,6 +359,7 @@ int main(int argc, char **argv)
 	machine_main(argc, argv);
 	pair_start();
 	CHECK_RUN(test_met_by_own_command);
+	CHECK_RUN(test_met_while_waiting);
 	CHECK_RUN(test_carried_in_the_line);
 	CHECK_RUN(test_kept_over_a_kill);
 	CHECK_RUN(test_request_sense);
