@@ -263,7 +263,8 @@ static enum lun_move bring_here(struct emulation *emulation, struct lun_emulate 
 			 emulation->designator);
 		return LUN_MOVE_REFUSED;
 	}
-	if (emulation->registry.mode == REGISTRY_LEFT)
+	if (emulation->registry.mode == REGISTRY_LEFT &&
+	    emulation->registry.token == arriving->ticket)
 		keep_ids(&emulation->registry, arriving);
 	memcpy(arriving->boot, emulation->registry.boot, sizeof(arriving->boot));
 	emulation->trial = *arriving;
@@ -346,49 +347,60 @@ static enum lun_move move_come_back(struct lun *lun, const char *id, bool force,
 	return result;
 }
 
+/* Nothing goes before the outcome is on disk (move_tidy): an Abort may come all the same. */
 static enum lun_move move_left(struct lun *lun, const char *id, bool force, char *reason)
 {
 	struct lun_emulate *instance = lun_emulate_of(lun);
 	struct emulation *emulation = instance->emulation;
-	struct registry *trial = &emulation->trial;
 	enum lun_move result = LUN_MOVE_DONE;
-	struct registry_mover *mover;
 	struct lun_claim_owner owner;
 
 	(void)id;
 	if (!begin(instance, reason))
 		return LUN_MOVE_UNKNOWN;
-	*trial = emulation->registry;
-	mover = registry_find_mover(trial, instance->name);
-	if (trial->mode == REGISTRY_LEFT &&
-	    !emulation_read_owner(emulation, instance, &owner, reason)) {
-		result = force ? LUN_MOVE_DONE : LUN_MOVE_UNKNOWN;
-	} else if (trial->mode == REGISTRY_LEFT && owner.token == trial->token) {
-		/* The LUN says so itself: force cannot know better. */
-		say_owner(emulation, &owner, "it has not arrived anywhere", reason);
-		result = LUN_MOVE_REFUSED;
-	} else if (trial->mode == REGISTRY_HERE && moved_here(emulation, instance) == NULL &&
-		   instance->door != EMULATE_OUTSIDE) {
+	if (emulation->registry.mode == REGISTRY_LEFT) {
+		if (!emulation_read_owner(emulation, instance, &owner, reason)) {
+			result = force ? LUN_MOVE_DONE : LUN_MOVE_UNKNOWN;
+		} else if (owner.token == emulation->registry.token) {
+			/* The LUN says so itself: force cannot know better. */
+			say_owner(emulation, &owner, "it has not arrived anywhere", reason);
+			result = LUN_MOVE_REFUSED;
+		}
+	} else if (emulation->registry.mode == REGISTRY_HERE &&
+		   moved_here(emulation, instance) == NULL && instance->door != EMULATE_OUTSIDE) {
 		snprintf(reason, LUN_REASON_MAX, "it is here");
 		result = LUN_MOVE_REFUSED;
 	}
-	if (result == LUN_MOVE_DONE && mover != NULL && trial->mode == REGISTRY_HERE) {
-		mover->id[0] = '\0';
-	} else if (result == LUN_MOVE_DONE && mover != NULL) {
-		registry_remove_mover(trial, mover);
-		if (trial->mover_count == 0)
-			emulation_set_empty(trial);
-	}
-	if (result == LUN_MOVE_DONE && mover != NULL) {
-		if (emulation_save(emulation, trial, reason))
-			emulation_install(emulation, trial);
-		else
-			result = LUN_MOVE_UNKNOWN;
-	}
-	if (result == LUN_MOVE_DONE)
-		emulation_set_door(emulation, instance, EMULATE_OUTSIDE);
 	end(instance);
 	return result;
+}
+
+static void move_tidy(struct lun *lun, const char *id)
+{
+	struct lun_emulate *instance = lun_emulate_of(lun);
+	struct emulation *emulation = instance->emulation;
+	struct registry *trial = &emulation->trial;
+	struct registry_mover *mover;
+	char reason[LUN_REASON_MAX];
+
+	if (!begin(instance, reason))
+		return;
+	*trial = emulation->registry;
+	mover = registry_find_mover(trial, instance->name);
+	if (mover != NULL && strcmp(mover->id, id) == 0) {
+		if (trial->mode == REGISTRY_HERE) {
+			mover->id[0] = '\0';
+		} else {
+			registry_remove_mover(trial, mover);
+			if (trial->mover_count == 0)
+				emulation_set_empty(trial);
+		}
+		if (emulation_save(emulation, trial, reason))
+			emulation_install(emulation, trial);
+	}
+	if (instance->door == EMULATE_LEFT)
+		emulation_set_door(emulation, instance, EMULATE_OUTSIDE);
+	end(instance);
 }
 
 /* ---- back at the destination ---- */
@@ -428,8 +440,24 @@ static enum lun_move hand_back_one(struct emulation *emulation, struct lun_emula
 	return LUN_MOVE_DONE;
 }
 
+/* The source comes back by force alone then, and believes nothing that it remembers. */
+static enum lun_move give_up(struct emulation *emulation, struct lun_emulate *instance,
+			     struct registry *trial, bool force, char *reason)
+{
+	if (force) {
+		emulation_set_empty(trial);
+		return hand_back_one(emulation, instance, trial, reason);
+	}
+	snprintf(reason, LUN_REASON_MAX,
+		 "registrations or the reservation of LUN %.120s have changed since it came: what "
+		 "the source remembers is not true any more; Import again, Release there, and "
+		 "export from here",
+		 emulation->designator);
+	return LUN_MOVE_REFUSED;
+}
+
 static enum lun_move hand_back(struct emulation *emulation, struct lun_emulate *instance,
-			       char *reason)
+			       bool force, char *reason)
 {
 	struct registry *trial = &emulation->trial;
 	enum registry_mode mode = REGISTRY_AWAY;
@@ -437,14 +465,6 @@ static enum lun_move hand_back(struct emulation *emulation, struct lun_emulate *
 	struct lun_claim_owner owner;
 	char why[NEXUS_MESSAGE_MAX];
 
-	if (emulation->registry.touched) {
-		snprintf(reason, LUN_REASON_MAX,
-			 "registrations or the reservation of LUN %.120s have changed since it "
-			 "came: what the source remembers is not true any more; Release there, and "
-			 "export from here",
-			 emulation->designator);
-		return LUN_MOVE_REFUSED;
-	}
 	*trial = emulation->registry;
 	if (!registry_depart(trial, registry_find_arrived(trial, instance->name), why)) {
 		snprintf(reason, LUN_REASON_MAX, "%.500s", why);
@@ -452,6 +472,8 @@ static enum lun_move hand_back(struct emulation *emulation, struct lun_emulate *
 	}
 	if (others_arrived(trial, instance->name))
 		return hand_back_one(emulation, instance, trial, reason);
+	if (trial->touched)
+		return give_up(emulation, instance, trial, force, reason);
 	/* Within this host it is the source's again. */
 	for (size_t i = 0; i < trial->mover_count; i++)
 		if (trial->movers[i].id[0] != '\0')
@@ -472,11 +494,10 @@ static enum lun_move move_hand_back(struct lun *lun, const char *id, bool force,
 	enum lun_move result = LUN_MOVE_DONE;
 
 	(void)id;
-	(void)force;
 	if (!begin(instance, reason))
 		return LUN_MOVE_UNKNOWN;
 	if (is_arrival(emulation, instance))
-		result = hand_back(emulation, instance, reason);
+		result = hand_back(emulation, instance, force, reason);
 	else
 		emulation_set_door(emulation, instance, EMULATE_OUTSIDE);
 	end(instance);
@@ -498,4 +519,5 @@ const struct lun_move_ops lun_emulate_move = {
 	.unleave = move_unleave,
 	.hand_back = move_hand_back,
 	.left = move_left,
+	.tidy = move_tidy,
 };

@@ -337,6 +337,12 @@ static enum lun_claim_result refuse_owner(const struct emulation *emulation,
 	return LUN_CLAIM_DIFFERS;
 }
 
+/* The claim is this host's own, whose registry was found damaged. */
+static bool is_damaged_own(const struct emulation *emulation, const struct lun_claim_owner *owner)
+{
+	return emulation->damaged && (owner->token == emulation->damaged_token || owner->this_host);
+}
+
 enum lun_claim_result emulation_take(struct emulation *emulation, struct lun_emulate *instance,
 				     bool force, char *reason)
 {
@@ -349,8 +355,7 @@ enum lun_claim_result emulation_take(struct emulation *emulation, struct lun_emu
 		return LUN_CLAIM_FAILED;
 	if (owner.token != 0 && owner.token == next) {
 		owner.token = 0;
-	} else if (owner.token != 0 && owner.token != emulation->damaged_token &&
-		   !owner.this_host && !force) {
+	} else if (owner.token != 0 && !is_damaged_own(emulation, &owner) && !force) {
 		return refuse_owner(emulation, &owner, reason);
 	}
 	/* Its own unfinished REGISTER is no foreign one: lun_claim_swap tells them apart. */
@@ -398,12 +403,18 @@ enum lun_claim_result emulation_hold(struct emulation *emulation, struct lun_emu
 				     bool force, char *reason)
 {
 	enum lun_claim_result result;
+	struct lun_claim_owner owner;
 
 	switch (emulation->registry.mode) {
 	case REGISTRY_HERE:
 		result = keep(emulation, instance, force, reason);
 		break;
 	case REGISTRY_LEFT:
+		if (!emulation_read_owner(emulation, instance, &owner, reason))
+			return LUN_CLAIM_FAILED;
+		/* It has gone, and what is left of it here is worth nothing. */
+		if (owner.token != emulation->registry.token)
+			return emulation_take(emulation, instance, force, reason);
 		snprintf(reason, LUN_REASON_MAX,
 			 "LUN %.120s is being handed over to another host: its nexuses were "
 			 "exported; end that by Abort or Release",

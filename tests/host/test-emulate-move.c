@@ -9,7 +9,7 @@
 #define SOURCE 0
 #define DESTINATION 1
 #define WERO 5
-#define NOT_READY 0x20400
+#define TIMEOUT_MS 20000
 
 static struct bus_reply reply;
 static char line[BUS_STATE_MAX], older[BUS_STATE_MAX];
@@ -161,6 +161,147 @@ static void other_host_refused(void)
 	CHECK_INT(emulated_write(DESTINATION, "vm1", NULL), HOST_GOOD);
 }
 
+/* A registration follows the line, whatever the nexus is called there. */
+static void group_crossed(void)
+{
+	CHECK(emulated_reset());
+	CHECK(emulated_add(SOURCE, "a", ";group=g"));
+	CHECK(emulated_add(SOURCE, "b", ";group=g"));
+	CHECK(emulated_add(SOURCE, "c", ";group=g"));
+	CHECK(emulated_add(DESTINATION, "b", ";group=g;incoming=on"));
+	CHECK(emulated_add(DESTINATION, "c", ";group=g;incoming=on"));
+	CHECK(emulated_add(DESTINATION, "d", ";group=g;incoming=on"));
+	CHECK_INT(emulated_pr(SOURCE, "a", EMULATED_REGISTER, 0, 0, 0xaa, NULL), HOST_GOOD);
+	CHECK_INT(emulated_pr(SOURCE, "c", EMULATED_REGISTER, 0, 0, 0xcc, NULL), HOST_GOOD);
+	CHECK_INT(emulated_pr(SOURCE, "c", EMULATED_RESERVE, WERO, 0xcc, 0, NULL), HOST_GOOD);
+	CHECK(emulated_call_group(SOURCE, "g", "Export", NULL, false, NULL, &reply));
+	snprintf(line, sizeof(line), "%s", reply.state);
+	CHECK(emulated_call_group(DESTINATION, "g", "Import", line, false, NULL, &reply));
+	CHECK(emulated_property_is(DESTINATION, "b", "Key", "170"));
+	CHECK(emulated_property_is(DESTINATION, "c", "Key", "0"));
+	CHECK(emulated_property_is(DESTINATION, "d", "Key", "204"));
+	CHECK(emulated_property_is(DESTINATION, "d", "Holder", "true"));
+	CHECK_INT(emulated_write(DESTINATION, "b", NULL), HOST_GOOD);
+	CHECK_INT(emulated_write(DESTINATION, "c", NULL), 0x18);
+	CHECK_INT(emulated_write(DESTINATION, "d", NULL), HOST_GOOD);
+	emulated_keys(DESTINATION, "c", text);
+	CHECK_CONTAINS(text, ": aa cc");
+	CHECK(emulated_call_group(SOURCE, "g", "Release", NULL, false, NULL, &reply));
+}
+
+/* What the guest has done at the destination is not undone by a source that does not know of it. */
+static void not_handed_back_changed(void)
+{
+	set_up("");
+	export_line(SOURCE, line);
+	CHECK(emulated_call(DESTINATION, "vm1", "Import", line, false, NULL, &reply));
+	CHECK_INT(emulated_pr(DESTINATION, "vm1", EMULATED_RELEASE, WERO, 0xa1, 0, NULL),
+		  HOST_GOOD);
+	CHECK(emulated_call(DESTINATION, "vm1", "Abort", NULL, false, "WrongState", &reply));
+	CHECK(emulated_call(DESTINATION, "vm1", "Abort", NULL, true, NULL, &reply));
+	CHECK(emulated_call(SOURCE, "vm1", "Abort", NULL, false, "WrongState", &reply));
+	emulated_call(SOURCE, "vm1", "Abort", NULL, true, "Fenced", &reply);
+	CHECK(emulated_property_is(SOURCE, "vm1", "State", "'active'"));
+	CHECK(emulated_property_is(SOURCE, "vm1", "Fenced", "true"));
+	/* The guest is told; once or twice. */
+	CHECK_INT(emulated_test_unit_ready(SOURCE, "vm1", NULL), HOST_CHECK_CONDITION);
+	emulated_test_unit_ready(SOURCE, "vm1", NULL);
+	check_reservation(SOURCE, "vm1", "none");
+}
+
+/* ---- kills ---- */
+
+/* A group of two; a point where one host dies, and what is called of it then. */
+struct kill {
+	unsigned int host;
+	const char *point;
+};
+
+/* With PRMIG_FULL all of them. */
+static const struct kill kills[] = {
+	{SOURCE, "export-leave:answered"},	     {DESTINATION, "import-arrive:answered"},
+	{DESTINATION, "abort-hand-back:answered"},   {SOURCE, "abort-come-back:journalled"},
+	{SOURCE, "release-left:answered"},	     {SOURCE, "export-leave:journalled"},
+	{SOURCE, "export-leave-again:journalled"},   {SOURCE, "export-leave-again:answered"},
+	{DESTINATION, "import-arrive:journalled"},   {DESTINATION, "confirm-barrier:answered"},
+	{DESTINATION, "abort-hand-back:journalled"}, {SOURCE, "abort-come-back:answered"},
+	{SOURCE, "release-left:journalled"},
+};
+#define KILLS_SHORT 5
+
+static bool call(unsigned int host, const char *method, const char *state)
+{
+	struct bus_options options = {.force = false};
+
+	return bus_call_group(machine_bus(emulated.machine[host]), "g", method, state, &options,
+			      &reply);
+}
+
+static bool export_group(void)
+{
+	bool done = call(SOURCE, "Export", NULL);
+
+	snprintf(line, sizeof(line), "%s", reply.state);
+	return done;
+}
+
+/* All that a migration that fails and one that does not call; a host that dies ends it. */
+static void go_through(void)
+{
+	if (export_group() && export_group() && call(DESTINATION, "Import", line) &&
+	    call(DESTINATION, "Abort", NULL) && call(SOURCE, "Abort", NULL) && export_group() &&
+	    call(DESTINATION, "Import", line))
+		call(SOURCE, "Release", NULL);
+}
+
+static void group_is_at(unsigned int host)
+{
+	is_at(host);
+	CHECK(emulated_property_is(host, "vm2", "Key", "178"));
+	CHECK(emulated_property_is(host, "vm2", "State", "'active'"));
+	CHECK_INT(emulated_write(host, "vm2", NULL), HOST_GOOD);
+}
+
+static void kill_once(const struct kill *kill)
+{
+	check_note = kill->point;
+	set_up(";group=g");
+	CHECK(emulated_add(SOURCE, "vm2", ";group=g"));
+	CHECK(emulated_add(DESTINATION, "vm2", ";group=g;incoming=on"));
+	CHECK_INT(emulated_pr(SOURCE, "vm2", EMULATED_REGISTER, 0, 0, 0xb2, NULL), HOST_GOOD);
+	machine_setenv(emulated.machine[kill->host], "PRMIG_POINT", kill->point);
+	CHECK(emulated_restart(kill->host));
+	CHECK(emulated_property_is(kill->host, "vm2", "Failure", "''"));
+	go_through();
+	CHECK(machine_wait_death(emulated.machine[kill->host], TIMEOUT_MS));
+	machine_setenv(emulated.machine[kill->host], "PRMIG_POINT", NULL);
+	CHECK(machine_boot(emulated.machine[kill->host]));
+	for (unsigned int host = 0; host < EMULATED_HOSTS; host++) {
+		CHECK(emulated_property_is(host, "vm1", "Failure", "''"));
+		CHECK(emulated_property_is(host, "vm2", "Failure", "''"));
+	}
+	/* As prmigctl does after a migration that failed. */
+	call(DESTINATION, "Abort", NULL);
+	if (!CHECK(call(SOURCE, "Abort", NULL)))
+		printf("%s: %s\n", reply.error, reply.message);
+	group_is_at(SOURCE);
+	CHECK(export_group());
+	CHECK(call(DESTINATION, "Import", line));
+	group_is_at(DESTINATION);
+	CHECK(call(SOURCE, "Release", NULL));
+	check_note = "";
+}
+
+static void killed(void)
+{
+	const char *full = getenv("PRMIG_FULL");
+	size_t count =
+		full != NULL && full[0] == '1' ? sizeof(kills) / sizeof(kills[0]) : KILLS_SHORT;
+
+	for (size_t i = 0; i < count; i++)
+		kill_once(&kills[i]);
+}
+
 int main(int argc, char **argv)
 {
 	machine_main(argc, argv);
@@ -170,6 +311,9 @@ int main(int argc, char **argv)
 	CHECK_RUN(released_too_early);
 	CHECK_RUN(not_split);
 	CHECK_RUN(group_moves);
+	CHECK_RUN(group_crossed);
+	CHECK_RUN(not_handed_back_changed);
+	CHECK_RUN(killed);
 	CHECK_RUN(other_host_refused);
 	CHECK(emulated_stop());
 	return check_summary();
