@@ -10,8 +10,8 @@ void group_find_neighbours(struct group_work *work)
 		struct group_member *member = &work->members[i];
 
 		member->first = member;
-		/* They leave and arrive together, in one step (lun-emulate-leave.h): nobody leads. */
-		if (member->info.emulated)
+		/* What moves whole does so by itself, or together in one step (lun-emulate-leave.h): nobody leads. */
+		if (member->info.emulated || member->info.whole)
 			continue;
 		for (size_t j = 0; j < work->count; j++) {
 			if (j == i || strcmp(work->members[j].lun, member->lun) != 0)
