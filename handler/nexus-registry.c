@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "journal.h"
 #include "log.h"
+#include "lun-move.h"
 #include "store.h"
 
 /* Before any nexus's own lock. */
@@ -91,6 +92,7 @@ void nexus_publish(struct nexus *nexus)
 	info.handover_key = terms->key;
 	info.handover_led = terms->led;
 	info.emulated = lun_is_emulated(nexus->lun);
+	info.whole = lun_moves(nexus->lun);
 	pthread_mutex_lock(&nexus->lock);
 	snprintf(info.device, sizeof(info.device), "%s",
 		 nexus->identity.device[0] != '\0' ? nexus->identity.device
