@@ -9,6 +9,10 @@ and one that fails must fail at the same places of its source. What does not is
 explained in iscsi-test-cu.differences: an unexplained difference fails, and so
 does an explanation of one that is not seen any more.
 
+A file LUN, whose reservations are prmig's own, has no bare one to compare with: two
+backstores on one file, and every test passes but for those that iscsi-test-cu.emulated
+names, each with the reason; a line there that is not true fails, too.
+
 The bare LUN:
 lio   a fileio backstore, thin, exported by LIO's iSCSI target: prmig reaches it
       by two tcm_loop nexuses. What differs can come from prmig, from TCMU or from
@@ -43,6 +47,7 @@ from rig.prmig import Prmig
 
 FULL = os.environ.get("PRMIG_FULL") == "1"
 DIFFERENCES = Path(__file__).with_name("iscsi-test-cu.differences")
+NOT_PASSED = Path(__file__).with_name("iscsi-test-cu.emulated")
 INITIATORS = ("iqn.2026-11.org.example:first", "iqn.2026-11.org.example:second")
 HOSTS = ("iqn.2026-11.org.example:host-one", "iqn.2026-11.org.example:host-two")
 BARE = "iqn.2026-11.org.example:bare"
@@ -64,6 +69,7 @@ TARGET = "MultipathIO iSCSIResiduals iSCSITMF iSCSIcmdsn iSCSIdatasn".split()
 FAMILIES = {
     "lio": RESERVATIONS + ITSELF + NOT_IN_LIO + DATA + TARGET,
     "tgtd": RESERVATIONS + ITSELF + NOT_IN_LIO + ["Unmap"],
+    "emulated": RESERVATIONS + ITSELF + NOT_IN_LIO + DATA + ["MultipathIO"],
 }
 # Many commands or long waits, and a shorter family that sends the like; on tgtd, what lio covers.
 LONG_FORM = {
@@ -74,6 +80,8 @@ LONG_FORM = {
         for family in FAMILIES["tgtd"]
         if family not in "GetLBAStatus Prefetch10 ReportSupportedOpcodes".split()
     ],
+    "emulated": """MultipathIO Read6 Read10 Read12 Verify10 Verify12 Verify16 Write10 Write12
+        WriteSame10 WriteSame16""".split(),
 }
 ONE_BY_ONE = {"Reserve6"}
 TWO_PATHS = {"MultipathIO"}
@@ -156,6 +164,41 @@ class Explained:
         return explained
 
 
+class NotPassed:
+    """A line of the file for the emulated LUN: SUITE.TEST VERDICT: reason; TEST "*": each of the suite's."""
+
+    LINE = re.compile(r"(\S+)\.(\S+) (skipped|failed): (\S.*)")
+
+    def __init__(self, line):
+        found = self.LINE.fullmatch(line)
+        if not found:
+            raise RigError(f"{NOT_PASSED.name}: not understood: {line}")
+        self.line = line
+        self.family, self.test, self.verdict, self.reason = found.groups()
+
+    @staticmethod
+    def read():
+        lines = [line for line in NOT_PASSED.read_text().splitlines() if line]
+        named = {}
+        for entry in (NotPassed(line) for line in lines if not line.startswith("#")):
+            key = entry.family, entry.test
+            if key in named or (entry.family, "*") in named:
+                raise RigError(f"{NOT_PASSED.name}: twice: {key}")
+            named[key] = entry
+        return named
+
+
+def judge_alone(family, verdicts, named):
+    """What is wrong with a run on the emulated LUN, a line each; [] if nothing is."""
+    wrong = []
+    for test, (verdict, places) in verdicts.items():
+        entry = named.get((family, test)) or named.get((family, "*"))
+        expected = entry.verdict if entry else "passed"
+        if verdict != expected:
+            wrong.append(f"{family}.{test} {verdict}, not {expected} {sorted(places)}")
+    return wrong
+
+
 def judge(lun, family, bare, prmig, explained):
     """What is wrong with two runs of a family, a line each; [] if nothing is."""
     wrong = []
@@ -186,6 +229,7 @@ class Stage:
         self.bare = {}
         self._make_lio()
         self._make_tgtd(rig)
+        self._make_emulated()
         self.listed = parse_list(self.vm.run("iscsi-test-cu --list").stdout)
 
     def _make_lio(self):
@@ -209,6 +253,11 @@ class Stage:
             for i, host in enumerate(HOSTS)
         ]
         self._make_prmig("tgtd", disks)
+
+    def _make_emulated(self):
+        path = "/var/lib/rig/emulated.img"
+        self.vm.run(f"truncate -s 64M {path}")
+        self._make_prmig("emulated", [path] * 2)
 
     def _make_prmig(self, lun, disks):
         for i, (disk, name) in enumerate(zip(disks, INITIATORS)):
@@ -263,6 +312,11 @@ def explained():
     return Explained.read()
 
 
+@pytest.fixture(scope="module")
+def named():
+    return NotPassed.read()
+
+
 # ---- tests ----
 
 
@@ -285,7 +339,24 @@ def test_the_check_goes_both_ways():
         Explained("lio Family.Test passed -> passed: no difference")
 
 
-def test_no_family_is_left_out(stage, explained):
+def test_the_check_of_the_emulated_lun_goes_both_ways():
+    """Neither a test passes that is not named, nor a name without need."""
+    named = {("Family", "Test"): NotPassed("Family.Test skipped: a reason")}
+    passed, skipped = ("passed", frozenset()), ("skipped", frozenset())
+    failed = ("failed", frozenset(["a.c:1"]))
+    assert not judge_alone("Family", {"Test": skipped, "Other": passed}, named)
+    for verdict in (passed, failed):
+        assert judge_alone("Family", {"Test": verdict}, named)
+    for verdict in (skipped, failed):
+        assert judge_alone("Family", {"Other": verdict}, named)
+    whole = {("Family", "*"): NotPassed("Family.* skipped: a reason")}
+    assert not judge_alone("Family", {"Test": skipped, "Other": skipped}, whole)
+    assert judge_alone("Family", {"Test": skipped, "Other": passed}, whole)
+    with pytest.raises(RigError):
+        NotPassed("Family.Test passed: no need")
+
+
+def test_no_family_is_left_out(stage, explained, named):
     """The tables name what iscsi-test-cu --list does, and the explanations what is there."""
     listed = stage.listed["ALL"]
     assert sorted(FAMILIES["lio"]) == sorted(listed)
@@ -297,10 +368,19 @@ def test_no_family_is_left_out(stage, explained):
         assert set(families) <= set(FAMILIES[lun])
     for lun, family, test in explained:
         assert family in FAMILIES[lun] and test in listed[family], f"{lun} {family}.{test}"
+    assert set(FAMILIES["emulated"]) <= set(listed)
+    for family, test in named:
+        assert family in FAMILIES["emulated"], family
+        assert test == "*" or test in listed[family], f"{family}.{test}"
 
 
 @pytest.mark.parametrize("lun,family", CASES)
-def test_family(stage, explained, lun, family):
+def test_family(stage, explained, named, lun, family):
+    if lun == "emulated":
+        alone = stage.run(f"iscsi://127.0.0.1/{PRMIG.format(lun)}/0", family)
+        wrong = judge_alone(family, alone, named)
+        assert not wrong, "\n" + "\n".join(wrong)
+        return
     bare = stage.run(stage.bare[lun], family)
     prmig = stage.run(f"iscsi://127.0.0.1/{PRMIG.format(lun)}/0", family)
     wrong = judge(lun, family, bare, prmig, explained)
