@@ -167,7 +167,7 @@ struct nexus_info {
 	char failure[NEXUS_MESSAGE_MAX];
 	bool migrate_pr;
 	bool emulated;
-	bool whole; /* it moves whole (lun-move.h) */
+	bool whole;   /* it moves whole (lun-move.h) */
 	uint64_t key; /* 0: not registered */
 	bool holder;
 	uint8_t type; /* of the reservation that this nexus holds; 0: none */
