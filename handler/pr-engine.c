@@ -186,9 +186,10 @@ int pr_engine_find_port(const struct pr_engine *engine, const uint8_t *transport
 		const struct pr_engine_nexus *nexus = &engine->nexuses[i];
 		uint8_t own[PR_TRANSPORT_ID_MAX];
 
+		/* FORMAT CODE and protocol as they are: a device's name is no port's, though it read like one. */
 		if (nexus->name[0] != '\0' && nexus->relative_target_port == relative_target_port &&
 		    pr_transport_id_text(own, pr_engine_transport_id(nexus, own), found) &&
-		    strcmp(found, wanted) == 0)
+		    own[0] == transport_id[0] && strcmp(found, wanted) == 0)
 			return i;
 	}
 	return -1;

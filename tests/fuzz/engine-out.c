@@ -45,8 +45,11 @@ static size_t put_transport_id(struct fuzz_source *source, uint8_t *id, int to)
 	if (len < 20)
 		len = 20;
 	be_put16(id + 2, (uint16_t)len);
-	if ((how & 0xf) == 2)
-		id[fuzz_byte(source) % (len + 4)] = fuzz_byte(source);
+	if ((how & 0xf) == 2) {
+		size_t at = fuzz_byte(source) % (len + 4);
+
+		id[at] = fuzz_byte(source);
+	}
 	return (how & 0xf) == 3 ? fuzz_byte(source) % (len + 8) : len + 4;
 }
 

@@ -91,13 +91,15 @@ static void check_parse(const uint8_t *cdb, size_t cdb_len, struct fuzz_source *
 	struct scsi_cdb_info info;
 	uint32_t block_len_bytes = 512u << (fuzz_byte(source) & 3);
 	uint64_t blocks = fuzz_u64(source);
+	bool odd;
 	struct lun_io io = {.cdb = cdb, .cdb_len = cdb_len, .iov = iov, .iov_cnt = 2};
 
 	scsi_cdb_describe(cdb, &info);
 	io.direction = info.direction;
 	/* Nothing is read there. */
 	iov[0] = (struct iovec){(void *)0x10000, (size_t)fuzz_u16(source) * 512};
-	iov[1] = (struct iovec){(void *)((uintptr_t)0x20000 + (fuzz_byte(source) & 1)),
+	odd = fuzz_bool(source);
+	iov[1] = (struct iovec){(void *)(uintptr_t)(odd ? 0x20001 : 0x20000),
 				(size_t)fuzz_byte(source) * block_len_bytes};
 	io.data_len = (uint32_t)(iov[0].iov_len + iov[1].iov_len);
 	mpath_command_parse(&io, block_len_bytes, blocks, &command);

@@ -21,7 +21,7 @@ static void execute(void *user, struct lun_io *io)
 {
 	struct device *device = user;
 	struct fuzz_source *source = &device->source;
-	uint8_t kind = fuzz_byte(source);
+	uint8_t kind = fuzz_byte(source), key;
 	uint32_t there = io->data_len;
 
 	FUZZ_CHECK(++device->answers <= ANSWERS_MAX);
@@ -37,9 +37,8 @@ static void execute(void *user, struct lun_io *io)
 		lun_result_status(&io->result, fuzz_byte(source));
 		return;
 	case 2:
-		lun_result_check_condition(&io->result,
-					   (enum scsi_sense_key)(fuzz_byte(source) & 0xf),
-					   fuzz_u16(source));
+		key = fuzz_byte(source) & 0xf;
+		lun_result_check_condition(&io->result, (enum scsi_sense_key)key, fuzz_u16(source));
 		break;
 	default: /* any sense data */
 		lun_result_status(&io->result, SCSI_CHECK_CONDITION);

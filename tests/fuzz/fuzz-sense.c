@@ -50,17 +50,17 @@ static void check_outcome(const struct lun_sg_outcome *outcome)
 void fuzz_one(const uint8_t *data, size_t size)
 {
 	struct fuzz_source source = {data, size};
-	struct lun_sg_outcome outcome = {
-		.error = fuzz_byte(&source) % (EHWPOISON + 1),
-		.status = fuzz_byte(&source),
-		.host_status = fuzz_u16(&source),
-		.driver_status = fuzz_u16(&source),
-		.residual = (int)fuzz_u32(&source),
-		.data_len = fuzz_u32(&source),
-	};
+	struct lun_sg_outcome outcome = {0};
 	size_t len;
-	uint8_t *sense = fuzz_rest(&source, &len);
+	uint8_t *sense;
 
+	outcome.error = fuzz_byte(&source) % (EHWPOISON + 1);
+	outcome.status = fuzz_byte(&source);
+	outcome.host_status = fuzz_u16(&source);
+	outcome.driver_status = fuzz_u16(&source);
+	outcome.residual = (int)fuzz_u32(&source);
+	outcome.data_len = fuzz_u32(&source);
+	sense = fuzz_rest(&source, &len);
 	check_parse(sense, len);
 	outcome.sense = sense;
 	outcome.sense_len = (uint8_t)(len < UINT8_MAX ? len : UINT8_MAX);

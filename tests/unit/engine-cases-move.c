@@ -103,6 +103,10 @@ static void case_71_bad_lists(void)
 	id[0] = 0x05;
 	memset(id + 4 + strlen("iqn.2026-11.org.prmig:vm-b"), 0, strlen(",i,0x000000000000"));
 	CHECK_INT(move_raw(w, id, len, len, 24 + len), INVALID_FIELD_IN_LIST);
+	/* As that name's own end what would be the ISID. */
+	id_of_b(id);
+	id[0] = 0x05;
+	CHECK_INT(move_raw(w, id, len, len, 24 + len), INVALID_FIELD_IN_LIST);
 	id_of_b(id);
 	id[0] = 0x06;
 	CHECK_INT(move_raw(w, id, len, len, 24 + len), INVALID_FIELD_IN_LIST);
