@@ -37,7 +37,7 @@ BLOCKS = shown()
 LINES = [line for block in BLOCKS for line in block]
 # {what the cfgstring begins with: the line}
 CREATE = {
-    re.search(r"cfgstring=(/dev/disk|/dev/mapper|)", line).group(1): line
+    re.search(r"cfgstring=(/dev/disk|/dev/mapper|/srv|)", line).group(1): line
     for line in LINES
     if line.startswith("/backstores/user:prmig create ")
 }
@@ -47,9 +47,13 @@ FABRIC = {
 (DEFINITION,) = [block for block in BLOCKS if block[0] == "[lun]"]
 (INSTALL,) = [line for line in LINES if line.startswith("install ")]
 (BLACKLIST,) = [line for line in LINES if line.startswith("blacklist ")]
+(TRUNCATE,) = [line for line in LINES if line.startswith("truncate ")]
+(MOVE,) = [line for line in LINES if line.startswith("move=")]
 
-LUNS = {"disk": "/dev/disk", "definition": "", "map": "/dev/mapper"}
+OF_ARRAY = {"disk": "/dev/disk", "definition": "", "map": "/dev/mapper"}
+LUNS = {**OF_ARRAY, "file": "/srv"}
 CASES = [("disk", "vhost"), ("disk", "iscsi"), ("definition", "iscsi"), ("map", "iscsi")]
+CASES += [("file", "iscsi")]
 if FULL:
     CASES += [("definition", "vhost"), ("map", "vhost")]
 
@@ -66,7 +70,7 @@ class Stage:
         self.array, self.host = Lio(array), host
         self.seen = {}
         luns = {}
-        for name in LUNS:
+        for name in OF_ARRAY:
             luns[name] = self.array.fileio(name, size="20G")
             self.seen[name] = Port(array, self.array.loopback(luns[name], f"seen {name}").sg)
         for who in (HOST, f"{HOST}-b"):
@@ -80,16 +84,17 @@ class Stage:
 
     def _array_of_the_definition(self, lun):
         """Target, LUN number, initiator and CHAP secret as README has them."""
-        iqn, who = word("target"), word("initiator")
-        self.array.iscsi_acl(iqn, who, lun, lun=int(word("lun")))
-        self.array.vm.run(
-            f"""set -e
-            cd /sys/kernel/config/target/iscsi/{iqn}/tpgt_1
-            echo -n {word("user")} >acls/{who}/auth/userid
-            echo -n {word("password")} >acls/{who}/auth/password
-            echo 1 >attrib/authentication
-            """
-        )
+        iqn = word("target")
+        for who in (word("initiator"), word("move", [MOVE])):
+            self.array.iscsi_acl(iqn, who, lun, lun=int(word("lun")))
+            self.array.vm.run(
+                f"""set -e
+                cd /sys/kernel/config/target/iscsi/{iqn}/tpgt_1
+                echo -n {word("user")} >acls/{who}/auth/userid
+                echo -n {word("password")} >acls/{who}/auth/password
+                echo 1 >attrib/authentication
+                """
+            )
 
     def _attach(self):
         """The LUNs that the host has as disks, and the names that README writes in their place."""
@@ -143,6 +148,8 @@ class Stage:
         """The LUN has what the guest did."""
         found = self.prmig.properties("vm1")
         assert (found["Key"], found["Holder"], found["Type"]) == (KEY, True, TYPE)
+        if lun not in self.seen:
+            return
         seen = self.seen[lun]
         assert pr.read_reservation(seen, seen.node) == (KEY, TYPE)
         assert seen.write("stranger") == pr.RESERVATION_CONFLICT
@@ -191,7 +198,11 @@ def test_lines(stage, lun, fabric):
         path = INSTALL.split()[-1]
         stage.host.run(INSTALL)
         # Edited, its mode stays.
-        stage.host.run(f"cat >{path}", stdin=stage.own("\n".join(DEFINITION)) + "\n")
+        at = DEFINITION.index("[chap]")
+        lines = DEFINITION[:at] + [MOVE] * (fabric == "iscsi") + DEFINITION[at:]
+        stage.host.run(f"cat >{path}", stdin=stage.own("\n".join(lines)) + "\n")
+    if lun == "file":
+        stage.host.run(TRUNCATE)
     stage.configure([CREATE[LUNS[lun]], *FABRIC[fabric]])
     end_guest = GUESTS[fabric](stage)
     stage.expect_held(lun)
@@ -202,7 +213,7 @@ def test_lines(stage, lun, fabric):
 
 def test_every_line_is_run():
     """Of what is shown nothing is left out but the form of the cfgstring."""
-    run = [INSTALL, BLACKLIST, *DEFINITION, *CREATE.values()]
+    run = [INSTALL, BLACKLIST, TRUNCATE, MOVE, *DEFINITION, *CREATE.values()]
     assert {("disk", "vhost"), ("disk", "iscsi")} <= set(CASES)
     assert {lun for lun, _ in CASES} == set(LUNS) and set(CREATE) == set(LUNS.values())
     for lines in FABRIC.values():
