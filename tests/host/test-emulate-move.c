@@ -3,8 +3,10 @@
 #include "check.h"
 #include "emulated.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define SOURCE 0
 #define DESTINATION 1
@@ -209,6 +211,111 @@ static void not_handed_back_changed(void)
 	check_reservation(SOURCE, "vm1", "none");
 }
 
+/* ---- a SCSI LUN ---- */
+
+#define PR_OUT 0x5f
+#define SLOW_MS 2000
+
+static pthread_t importer;
+
+static void *import_run(void *unused)
+{
+	static struct bus_reply unanswered;
+
+	(void)unused;
+	bus_call(machine_bus(emulated.machine[DESTINATION]), "vm1", "Import", line, NULL,
+		 &unanswered);
+	return NULL;
+}
+
+static void import_unanswered_begin(void)
+{
+	CHECK_INT(pthread_create(&importer, NULL, import_run, NULL), 0);
+}
+
+static void import_unanswered_end(void)
+{
+	pthread_join(importer, NULL);
+}
+
+static void set_up_scsi(void)
+{
+	char reason[HOST_REASON_MAX];
+
+	CHECK(emulated_reset());
+	CHECK(emulated_try(SOURCE, "vm1", "prmig//dev/fake/0/0;pr=emulate", reason));
+	CHECK(emulated_try(DESTINATION, "vm1", "prmig//dev/fake/0/1;pr=emulate;incoming=on",
+			   reason));
+	CHECK_INT(emulated_pr(SOURCE, "vm1", EMULATED_REGISTER, 0, 0, 0xa1, NULL), HOST_GOOD);
+	CHECK_INT(emulated_pr(SOURCE, "vm1", EMULATED_RESERVE, WERO, 0xa1, 0, NULL), HOST_GOOD);
+}
+
+/* The LUN itself shuts out whichever host does not have it, and there is no moment at which nobody has. */
+static void claim_is_at(int nexus)
+{
+	struct fake_monitor monitor;
+	struct fake_state state;
+
+	fake_lun_get_state(emulated.lun, &state);
+	fake_lun_get_monitor(emulated.lun, &monitor);
+	CHECK_INT(state.holder, nexus);
+	CHECK_INT(state.registrations, 1);
+	CHECK_INT(monitor.gaps, 0);
+}
+
+static void scsi_moves(void)
+{
+	set_up_scsi();
+	claim_is_at(0);
+	export_line(SOURCE, line);
+	claim_is_at(0);
+	CHECK(emulated_call(DESTINATION, "vm1", "Import", line, false, NULL, &reply));
+	claim_is_at(1);
+	is_at(DESTINATION);
+	CHECK(emulated_call(DESTINATION, "vm1", "Abort", NULL, true, NULL, &reply));
+	CHECK(emulated_call(SOURCE, "vm1", "Abort", NULL, false, NULL, &reply));
+	claim_is_at(0);
+	is_at(SOURCE);
+}
+
+/* The daemon dies while the swap is at the LUN: it is executed, or it is not. */
+static void killed_in_swap(bool executed)
+{
+	struct fake_fault slow = fake_fault(1, PR_OUT, EMULATED_PREEMPT_AND_ABORT);
+	int fault;
+
+	set_up_scsi();
+	export_line(SOURCE, line);
+	if (executed)
+		slow.delay_after_ms = SLOW_MS;
+	else
+		slow.delay_before_ms = SLOW_MS;
+	slow.times = 1;
+	fault = fake_lun_add_fault(emulated.lun, &slow);
+	import_unanswered_begin();
+	for (int i = 0; i < 1000 && fake_lun_fault_hits(emulated.lun, fault) == 0; i++)
+		usleep(10000);
+	usleep(SLOW_MS / 4 * 1000);
+	machine_kill(emulated.machine[DESTINATION]);
+	import_unanswered_end();
+	CHECK(machine_boot(emulated.machine[DESTINATION]));
+	CHECK(emulated_property_is(DESTINATION, "vm1", "Failure", "''"));
+	CHECK(emulated_call(DESTINATION, "vm1", "Import", line, false, NULL, &reply));
+	claim_is_at(1);
+	is_at(DESTINATION);
+	CHECK(emulated_call(SOURCE, "vm1", "Release", NULL, false, NULL, &reply));
+}
+
+static void killed_before_swap(void)
+{
+	killed_in_swap(false);
+}
+
+static void killed_after_swap(void)
+{
+	killed_in_swap(true);
+}
+
 /* ---- kills ---- */
 
 /* A group of two; a point where one host dies, and what is called of it then. */
@@ -313,6 +420,9 @@ int main(int argc, char **argv)
 	CHECK_RUN(group_moves);
 	CHECK_RUN(group_crossed);
 	CHECK_RUN(not_handed_back_changed);
+	CHECK_RUN(scsi_moves);
+	CHECK_RUN(killed_before_swap);
+	CHECK_RUN(killed_after_swap);
 	CHECK_RUN(killed);
 	CHECK_RUN(other_host_refused);
 	CHECK(emulated_stop());
