@@ -53,6 +53,7 @@ struct mpath_path {
 	uint64_t
 		old_key; /* not 0: or still by this one, the REGISTER to key having no known outcome */
 	bool unproven; /* key may be gone since */
+	bool recalled; /* what stands is from before the daemon started */
 	/* The map has it no more, but the LUN may still have its registration. Written with both locks held. */
 	bool gone;
 };

@@ -20,6 +20,20 @@ bool mpath_same_nexus(const struct mpath_path *a, const struct mpath_path *b)
 	       strcmp(a->ports.target_port, b->ports.target_port) == 0;
 }
 
+/*
+ * A session of the same initiator's to the same target port, under another number: one that was closed does not come back, and this is
+ * in its place. Whether the LUN knows the one for the other (by the ISID, which is not shown) is to be asked.
+ */
+static bool takes_its_place(const struct mpath_path *path, const struct mpath_path *remembered)
+{
+	size_t len = strcspn(remembered->ports.initiator_port, ",");
+
+	return !path->gone && !path->recalled && remembered->ports.initiator_port[len] == ',' &&
+	       strncmp(path->ports.initiator_port, remembered->ports.initiator_port, len + 1) ==
+		       0 &&
+	       strcmp(path->ports.target_port, remembered->ports.target_port) == 0;
+}
+
 /* ---- on disk ---- */
 
 static const char *key_of(char *buf, size_t len, size_t path, const char *what)
@@ -121,13 +135,27 @@ static bool path_parse(const char *text, size_t i, struct mpath_path *ret_path)
 	return true;
 }
 
-static void recall_path(struct lun_mpath *mpath, size_t i, const struct mpath_path *remembered)
+static struct mpath_path *find_remembered(struct lun_mpath *mpath,
+					  const struct mpath_path *remembered, bool exactly)
 {
-	struct mpath_path *path = NULL;
+	for (size_t i = 0; i < mpath->path_count; i++)
+		if (exactly ? mpath_same_nexus(mpath->paths[i], remembered)
+			    : takes_its_place(mpath->paths[i], remembered))
+			return mpath->paths[i];
+	return NULL;
+}
 
-	for (size_t j = 0; j < mpath->path_count && path == NULL; j++)
-		if (mpath_same_nexus(mpath->paths[j], remembered))
-			path = mpath->paths[j];
+/* exactly: only where the path itself is there; else only where it is not. */
+static void recall_path(struct lun_mpath *mpath, size_t i, const struct mpath_path *remembered,
+			bool exactly)
+{
+	struct mpath_path *path = find_remembered(mpath, remembered, true);
+	bool same = path != NULL;
+
+	if (same != exactly)
+		return;
+	if (!same)
+		path = find_remembered(mpath, remembered, false);
 	if (path == NULL && mpath->path_count < MPATH_PATHS_MAX)
 		path = calloc(1, sizeof(*path));
 	if (path == NULL) {
@@ -148,12 +176,15 @@ static void recall_path(struct lun_mpath *mpath, size_t i, const struct mpath_pa
 		mpath->paths[mpath->path_count++] = path;
 		pthread_mutex_unlock(&mpath->lock);
 	}
-	memcpy(path->transport_id, remembered->transport_id, sizeof(path->transport_id));
+	if (same || path->gone)
+		memcpy(path->transport_id, remembered->transport_id, sizeof(path->transport_id));
+	path->recalled = true;
 	path->key = remembered->key;
 	path->old_key = remembered->old_key;
 	path->unproven = true;
-	/* As they stood: the main path first. */
-	mpath_place(mpath, path, i);
+	/* It was the main path. */
+	if (i == 0)
+		mpath_place(mpath, path, 0);
 }
 
 void mpath_recall(struct lun_mpath *mpath)
@@ -180,7 +211,9 @@ void mpath_recall(struct lun_mpath *mpath)
 	    strcmp(lun, mpath->designator) != 0)
 		return;
 	for (size_t i = 0; i < MPATH_PATHS_MAX && path_parse(text, i, &remembered); i++)
-		recall_path(mpath, i, &remembered);
+		recall_path(mpath, i, &remembered, true);
+	for (size_t i = 0; i < MPATH_PATHS_MAX && path_parse(text, i, &remembered); i++)
+		recall_path(mpath, i, &remembered, false);
 }
 
 /* ---- shown ---- */

@@ -33,6 +33,7 @@ static struct lun_mpath *mpath;
 static struct lun *lun;
 static bool up[PATHS];
 static unsigned int turn;
+static unsigned int session_base; /* the kernel's number of the first path's session */
 
 /* ---- what the kernel does ---- */
 
@@ -133,7 +134,8 @@ static struct mpath_path *path_of(unsigned int nexus)
 	snprintf(path->device.node, sizeof(path->device.node), "/dev/sd%c", 'a' + (char)nexus);
 	/* As sysfs names a port of open-iscsi's: without the ISID. */
 	snprintf(path->ports.initiator_port, LUN_PORT_MAX, "%.*s,session%u",
-		 (int)strcspn((const char *)id + 4, ","), (const char *)id + 4, nexus);
+		 (int)strcspn((const char *)id + 4, ","), (const char *)id + 4,
+		 session_base + nexus);
 	snprintf(path->ports.target_port, LUN_PORT_MAX, "target,t,1");
 	CHECK(len > 24);
 	return path;
@@ -493,6 +495,35 @@ static void test_restart_in_a_change_of_key(void)
 	}
 }
 
+/* Logged in anew: the path has another number, and is asked whether it is the nexus that it was. */
+static void test_restart_with_new_sessions(void)
+{
+	for (unsigned int known = 0; known < 2; known++) {
+		begin();
+		hold();
+		close_lun();
+		session_base += 5;
+		if (!known) {
+			/* Nobody that is there is registered any more. */
+			out_by(STRANGER, PR_OUT_REGISTER, 0, STRANGER_KEY, 0);
+			out_by(STRANGER, PR_OUT_PREEMPT, STRANGER_KEY, K,
+			       PR_TYPE_WRITE_EXCLUSIVE_REGISTRANTS_ONLY);
+		}
+		open_lun(3);
+		lun_seek(lun, K);
+		CHECK_INT(send_out(PR_OUT_REGISTER, K, K, 0),
+			  known ? SCSI_GOOD : SCSI_RESERVATION_CONFLICT);
+		if (known) {
+			lun_spread(lun, K, LUN_SPREAD_ALL);
+			CHECK_INT(keys_shown(), 1);
+			CHECK_INT(registrants_shown(), 1);
+			CHECK_INT(write_block(1), SCSI_GOOD);
+		}
+		session_base = 0;
+		end();
+	}
+}
+
 /* Where it cannot be written down nothing is registered. */
 static void test_disk_before_wire(void)
 {
@@ -536,6 +567,7 @@ int main(void)
 	CHECK_RUN(test_restart_without_a_path);
 	CHECK_RUN(test_restart_without_the_registered_path);
 	CHECK_RUN(test_restart_in_a_change_of_key);
+	CHECK_RUN(test_restart_with_new_sessions);
 	CHECK_RUN(test_disk_before_wire);
 	return root_end() ? check_summary() : 1;
 }
