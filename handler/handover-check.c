@@ -176,6 +176,9 @@ enum nexus_error handover_check(struct handover *handover, const char *text, boo
 	}
 	if (!handover->ops->read_capabilities(handover->user, &capabilities))
 		return handover_fail_lun(handover, "reading the LUN's reservation capabilities");
+	/* The ticket is good: nothing has changed since it was made. */
+	if (record->away && handover->emulated)
+		return NEXUS_OK;
 	error = handover_look(handover, empty ? 0 : line.terms.key, &view);
 	if (error != NEXUS_OK || empty || line.terms.row == 1 || line.terms.moved ||
 	    line.terms.led || record->in_registered ||

@@ -106,6 +106,7 @@ struct handover {
 	struct record *record; /* changed, and saved through ops->save */
 	const char *name;      /* the nexus's, for messages and the line */
 	bool migrate_pr;
+	bool emulated; /* prmig decides on the LUN's reservations: who is registered is known where its nexuses are, and nowhere else */
 	bool by_qemu; /* Export and Import through dbus-vmstate: nobody will say how the migration ends */
 	bool automatic;		/* an Abort that nobody called: it takes back only what is exact */
 	struct nexus_part part; /* in a group's call */

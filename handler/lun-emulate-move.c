@@ -180,28 +180,37 @@ static bool read_ticket(const char *ticket, struct registry *ret_registry, char 
 
 static bool move_fits(struct lun *lun, const char *ticket, char *reason)
 {
+	char name[CFGSTRING_NAME_MAX + 1];
+	struct registry arriving;
+
+	(void)lun;
+	return read_ticket(ticket, &arriving, name, reason);
+}
+
+static enum lun_move move_look(struct lun *lun, const char *ticket, char *reason)
+{
 	struct lun_emulate *instance = lun_emulate_of(lun);
 	struct emulation *emulation = instance->emulation;
+	enum lun_move result = LUN_MOVE_DONE;
 	char name[CFGSTRING_NAME_MAX + 1];
 	struct lun_claim_owner owner;
 	struct registry arriving;
-	bool fits;
 
-	if (!read_ticket(ticket, &arriving, name, reason) || !begin(instance, reason))
-		return false;
+	if (!read_ticket(ticket, &arriving, name, reason))
+		return LUN_MOVE_REFUSED;
+	if (!begin(instance, reason))
+		return LUN_MOVE_UNKNOWN;
 	if (emulation->claim.kind == LUN_CLAIM_NONE) {
-		refuse_without_claim(emulation, reason);
-		fits = false;
-	} else {
-		fits = emulation_read_owner(emulation, instance, &owner, reason);
-		if (fits && owner.token != arriving.ticket &&
-		    emulation->registry.ticket != arriving.ticket) {
-			say_owner(emulation, &owner, "this line is a ticket no more", reason);
-			fits = false;
-		}
+		result = refuse_without_claim(emulation, reason);
+	} else if (!emulation_read_owner(emulation, instance, &owner, reason)) {
+		result = LUN_MOVE_UNKNOWN;
+	} else if (owner.token != arriving.ticket &&
+		   emulation->registry.ticket != arriving.ticket) {
+		say_owner(emulation, &owner, "this line is a ticket no more", reason);
+		result = LUN_MOVE_TAKEN;
 	}
 	end(instance);
-	return fits;
+	return result;
 }
 
 /* The LUN has come by this ticket: so does the nexus that was `from`. */
@@ -513,6 +522,7 @@ static enum lun_move move_unleave(struct lun *lun, const char *id, char *reason)
 const struct lun_move_ops lun_emulate_move = {
 	.offered = move_offered,
 	.fits = move_fits,
+	.look = move_look,
 	.leave = move_leave,
 	.arrive = move_arrive,
 	.come_back = move_come_back,

@@ -310,6 +310,7 @@ void nexus_handover(struct nexus *nexus, struct handover *ret_handover)
 		.record = &nexus->record,
 		.name = nexus->config.name,
 		.migrate_pr = nexus->config.cfg.migrate_pr,
+		.emulated = lun_is_emulated(nexus->lun),
 		.message = nexus->message,
 	};
 }

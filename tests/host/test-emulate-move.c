@@ -64,9 +64,12 @@ static void moves(void)
 	/* Waiting, it reads, and knows of no reservation. */
 	CHECK_INT(emulated_read(DESTINATION, "vm1", NULL), HOST_GOOD);
 	check_keys(DESTINATION, "vm1", "status 02 sense 020400");
+	CHECK(emulated_call(DESTINATION, "vm1", "Check", "", false, NULL, &reply));
 	export_line(SOURCE, line);
+	CHECK(emulated_call(DESTINATION, "vm1", "Check", line, false, NULL, &reply));
 	CHECK(emulated_call(DESTINATION, "vm1", "Import", line, false, NULL, &reply));
 	is_at(DESTINATION);
+	CHECK(emulated_call(DESTINATION, "vm1", "Check", line, false, NULL, &reply));
 	CHECK(emulated_call(SOURCE, "vm1", "Release", NULL, false, NULL, &reply));
 	check_keys(SOURCE, "vm1", "status 02 sense 020400");
 	/* And back. */
@@ -83,12 +86,12 @@ static void aborted(void)
 	export_line(SOURCE, line);
 	CHECK(emulated_call(SOURCE, "vm1", "Abort", NULL, false, NULL, &reply));
 	is_at(SOURCE);
-	CHECK(emulated_call(DESTINATION, "vm1", "Import", line, false, "Unsupported", &reply));
+	CHECK(emulated_call(DESTINATION, "vm1", "Import", line, false, "Stale", &reply));
 	CHECK_CONTAINS(reply.message, "ticket no more");
 	/* A fresh line makes the older one worthless. */
 	export_line(SOURCE, older);
 	export_line(SOURCE, line);
-	CHECK(emulated_call(DESTINATION, "vm1", "Import", older, false, "Unsupported", &reply));
+	CHECK(emulated_call(DESTINATION, "vm1", "Import", older, false, "Stale", &reply));
 	CHECK(emulated_call(DESTINATION, "vm1", "Import", line, false, NULL, &reply));
 	/* It has arrived: the source waits for the destination's Abort. */
 	CHECK(emulated_call(SOURCE, "vm1", "Abort", NULL, false, "WrongState", &reply));
