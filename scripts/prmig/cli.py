@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 
-from . import show
+from . import registry, show
 from .bus import Host
 from .errors import Refused, Usage
 from .journal import EXPORT, Journal, Lock
@@ -166,7 +166,7 @@ def _show(options):
 
 def _ask_lun(host, nexus):
     if nexus["Emulated"]:
-        return {"error": "prmig itself decides on its reservations"}
+        return registry.ask(nexus["Lun"])
     try:
         # Unit attentions that wait are prmig's to take: it keeps them for the guest.
         Target(host, nexus["Name"], "nexus").resync()
