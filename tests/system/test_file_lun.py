@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A regular file as a LUN, on Debian's kernel: what is on the medium after a power loss, a file system
-that is full, a file that changes its size, a block device in its place, files that are none for a disk."""
+that is full, a file that changes its size, a block device in its place, files that are none for a disk.
+
+PRMIG_FULL=1: also that the crash images would show a flush that is left out, the identity through several
+openings, and each reason for which a file is refused (the unit tests have them all).
+"""
 
 import json
+import os
 import re
 import struct
 import subprocess
@@ -11,6 +16,7 @@ from pathlib import Path
 import pytest
 from rig.prmig import Prmig
 
+FULL = os.environ.get("PRMIG_FULL") == "1"
 INSIDE = Path(__file__).parent / "inside"
 FOLDER = "/var/lib/rig"
 
@@ -110,14 +116,16 @@ def test_crash_images(stage):
     assert found["images"] >= 30, found
 
 
-def test_crash_images_show_a_flush_that_is_left_out(stage):
-    """The same with a handler whose flushes do nothing: the test would see it."""
-    stage.without_flushes()
-    try:
-        found = stage.crash_images("unflushed")
-    finally:
-        stage.with_flushes()
-    assert found["wrong"], found
+if FULL:
+
+    def test_crash_images_show_a_flush_that_is_left_out(stage):
+        """The same with a handler whose flushes do nothing: the test would see it."""
+        stage.without_flushes()
+        try:
+            found = stage.crash_images("unflushed")
+        finally:
+            stage.with_flushes()
+        assert found["wrong"], found
 
 
 # ---- what can happen to a file ----
@@ -190,17 +198,19 @@ def test_longer_and_shorter(stage):
         disk.end()
 
 
-def test_identity_stays(stage):
-    """The kernel sees the same disk, by the same name, at each opening."""
-    path = f"{FOLDER}/same.img"
-    stage.vm.run(f"truncate -s 8M {path}")
-    seen = set()
-    for _ in range(2):
-        disk = Disk(stage, "same", path)
-        page = stage.vm.run(f"sg_inq --page=0x83 --raw {disk.nexus.sg} | od -v -An -tx1").stdout
-        seen.add("".join(page.split())[16:48])
-        disk.end()
-    assert len(seen) == 1 and re.fullmatch("6001405[0-9a-f]{25}", seen.pop())
+if FULL:
+
+    def test_identity_stays(stage):
+        """The kernel sees the same disk, by the same name, at each opening."""
+        path = f"{FOLDER}/same.img"
+        stage.vm.run(f"truncate -s 8M {path}")
+        seen = set()
+        for _ in range(2):
+            disk = Disk(stage, "same", path)
+            page = stage.vm.run(f"sg_inq --page=0x83 --raw {disk.nexus.sg} | od -v -An -tx1").stdout
+            seen.add("".join(page.split())[16:48])
+            disk.end()
+        assert len(seen) == 1 and re.fullmatch("6001405[0-9a-f]{25}", seen.pop())
 
 
 def test_block_device(stage):
@@ -252,7 +262,8 @@ def test_refused(stage):
         "damaged": "is damaged",
         "ro/disk": "read-only",
     }
-    for name, reason in expected.items():
+    for name in expected if FULL else ("odd", "damaged"):
+        reason = expected[name]
         done = stage.prmig.create_raw("refused", 8 << 20, f"{FOLDER}/{name}", check=False)
         assert reason in done.stdout + done.stderr, f"{name}: {done}"
     done = stage.prmig.create_raw("refused", 8 << 20, f"{FOLDER}/whole;pr=passthrough", check=False)
