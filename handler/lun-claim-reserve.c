@@ -253,11 +253,13 @@ static enum lun_claim_result register_token(struct lun_claim_way *way, uint64_t 
 	}
 }
 
-/* PREEMPT AND ABORT where there is one: nothing that the other host has sent executes after it. */
+/* With abort, where the LUN has it. */
 static enum wire preempt(struct lun_claim_way *way, uint64_t token, uint64_t victim, char *reason)
 {
-	enum wire wire = pr_out(way, PR_OUT_PREEMPT_AND_ABORT, token, victim, false, reason);
+	enum wire wire = WIRE_UNSUPPORTED;
 
+	if (way->abort)
+		wire = pr_out(way, PR_OUT_PREEMPT_AND_ABORT, token, victim, false, reason);
 	return wire == WIRE_UNSUPPORTED ? pr_out(way, PR_OUT_PREEMPT, token, victim, false, reason)
 					: wire;
 }

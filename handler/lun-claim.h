@@ -36,6 +36,9 @@ struct lun_claim_owner {
 /* The nexus by which the LUN is asked. */
 struct lun_claim_way {
 	struct lun *lun;
+	/* The host that has it is not asked: nothing that it has sent may execute after the swap. (Else it has sent nothing, and PREEMPT AND
+	 * ABORT, which hangs a LUN of LIO's by tcm_loop, is not needed.) */
+	bool abort;
 	/* Those that met the commands and are the guest's: not those that the claim itself makes. */
 	struct unit_attentions unit_attentions;
 };

@@ -286,6 +286,8 @@ enum lun_claim_result emulation_change_claim(struct emulation *emulation,
 	trial->token = from;
 	trial->next = to != 0 ? to : fresh_token();
 	trial->next_mode = mode;
+	/* By force, neither from this host nor by a ticket. */
+	way.abort = from != 0 && from != emulation->registry.token && trial->ticket == 0;
 	if (!emulation_save(emulation, trial, reason))
 		return LUN_CLAIM_FAILED;
 	result = lun_claim_swap(&emulation->claim, &way, from, trial->next, ret_owner, reason);

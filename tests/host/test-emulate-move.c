@@ -284,7 +284,7 @@ static void scsi_moves(void)
 /* The daemon dies while the swap is at the LUN: it is executed, or it is not. */
 static void killed_in_swap(bool executed)
 {
-	struct fake_fault slow = fake_fault(1, PR_OUT, EMULATED_PREEMPT_AND_ABORT);
+	struct fake_fault slow = fake_fault(1, PR_OUT, EMULATED_PREEMPT);
 	int fault;
 
 	set_up_scsi();

@@ -128,13 +128,21 @@ static void swapped(void)
 	check_holder(1, OTHERS);
 }
 
-static void without_preempt_and_abort(void)
+static void with_abort_and_without(void)
 {
 	struct fake_quirks quirks = {.no_preempt_and_abort = true, .register_not_ready = true};
 
 	set_up();
-	fake_lun_set_quirks(fake, &quirks);
 	CHECK_INT(swap(0, 0, TOKEN), LUN_CLAIM_DONE);
+	/* Whoever gave it away has sent nothing. */
+	CHECK_INT(swap(1, TOKEN, NEXT), LUN_CLAIM_DONE);
+	CHECK_INT(fake_lun_log_count(fake, 0, 1, PR_OUT, PREEMPT), 1);
+	CHECK_INT(fake_lun_log_count(fake, 0, FAKE_ANY, PR_OUT, PREEMPT_AND_ABORT), 0);
+	ways[0].abort = true;
+	CHECK_INT(swap(0, NEXT, TOKEN), LUN_CLAIM_DONE);
+	CHECK_INT(fake_lun_log_count(fake, 0, 0, PR_OUT, PREEMPT_AND_ABORT), 1);
+	fake_lun_set_quirks(fake, &quirks);
+	ways[1].abort = true;
 	CHECK_INT(swap(1, TOKEN, NEXT), LUN_CLAIM_DONE);
 	check_holder(1, NEXT);
 }
@@ -142,7 +150,7 @@ static void without_preempt_and_abort(void)
 /* A lost answer, of each command that changes something: what is there decides. */
 static void answer_lost(void)
 {
-	static const uint8_t actions[] = {REGISTER_AND_IGNORE, PREEMPT_AND_ABORT};
+	static const uint8_t actions[] = {REGISTER_AND_IGNORE, PREEMPT};
 
 	for (size_t i = 0; i < sizeof(actions); i++) {
 		struct fake_fault fault = fake_fault(1, PR_OUT, actions[i]);
@@ -203,7 +211,7 @@ int main(void)
 	CHECK_RUN(first_come);
 	CHECK_RUN(too_late);
 	CHECK_RUN(swapped);
-	CHECK_RUN(without_preempt_and_abort);
+	CHECK_RUN(with_abort_and_without);
 	CHECK_RUN(answer_lost);
 	CHECK_RUN(foreign);
 	CHECK_RUN(none);
