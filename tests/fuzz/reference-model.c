@@ -286,7 +286,7 @@ static struct model_answer do_move(struct model *model, const struct command *co
 	if (command->new_key == 0 || same_port_name(command, model->nexuses[command->sender].name))
 		return bad_list;
 	for (int i = 0; i < model->count; i++)
-		if (model->nexuses[i].port == command->port &&
+		if (model->nexuses[i].known && model->nexuses[i].port == command->port &&
 		    same_port_name(command, model->nexuses[i].name))
 			to = i;
 	if (to < 0)

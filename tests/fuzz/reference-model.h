@@ -18,6 +18,7 @@
 struct model_nexus {
 	char name[64];
 	uint16_t port; /* relative target port */
+	bool known;    /* a port that REGISTER AND MOVE finds */
 	uint64_t key;
 	uint16_t attentions[MODEL_UNIT_ATTENTIONS]; /* ASC and ASCQ, oldest first */
 	size_t attention_count;

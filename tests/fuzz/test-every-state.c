@@ -217,6 +217,7 @@ int main(void)
 	for (int i = 0; i < NEXUSES; i++) {
 		strcpy(empty_model.nexuses[i].name, names[i]);
 		empty_model.nexuses[i].port = 1;
+		empty_model.nexuses[i].known = true;
 		if (pr_engine_open(&empty_engine, names[i], 1, reason) != i)
 			return EXIT_FAILURE;
 	}
