@@ -22,11 +22,10 @@ import time
 from inside.scsi import pr_in, pr_list, pr_out
 
 from .commands import AFTERWARDS, COMMANDS, LBA, block
+from .facts import KEYS, capabilities, descriptors, form_of, held_in, key_name, keys_in, number
 from .initiator import Answer
 
 NAMES = "ABCD"
-KEYS = {letter: 0xC0FFEE00 + ord(letter) for letter in "abcdokxyz"} | {"0": 0}
-LETTERS = {value: letter for letter, value in KEYS.items()}
 ACTIONS = {
     name: number
     for number, name in enumerate(
@@ -41,19 +40,13 @@ _SCSI_2 = {"RESERVE6": 0x16, "RELEASE6": 0x17, "RESERVE10": 0x56, "RELEASE10": 0
 _WRITE = bytes([0x2A, 0]) + LBA.to_bytes(4, "big") + bytes([0, 0, 1, 0])
 _READ = bytes([0x28]) + _WRITE[1:]
 _TUR = bytes(6)
+# INQUIRY for the page that prmig rewrites, behind what else it does with the LUN; takes no unit attention.
+_BLOCK_LIMITS = bytes([0x12, 1, 0xB0, 0, 64, 0])
 _TOLD = r"\b[A-D] UA[345]"
 
 
 class CannotSetUp(Exception):
     """The LUN does not get to where the case begins."""
-
-
-def key_name(value):
-    return LETTERS.get(value, f"{value:#x}")
-
-
-def number(data):
-    return int.from_bytes(data, "big")
 
 
 class Change:
@@ -114,18 +107,20 @@ class Scene:
         if not keys.good or not held.good:
             return None, {"keys": f"keys {keys}", "held": f"R {held}"}
         return number(keys.data[:4]), {
-            "keys": "keys " + _keys_in(keys.data),
-            "held": _held_in(held.data) or "no R",
+            "keys": "keys " + keys_in(keys.data),
+            "held": held_in(held.data) or "no R",
         }
 
     def keys(self):
         """The letters of the keys that are registered."""
         return self._read()[1]["keys"].split()[1:]
 
-    def _look(self, quiet, late):
+    def _look(self, answer, quiet, late):
         """late: what prmig may tell a little later, because the unit attention met a command of its own
         and is kept for the guest until that is done."""
         told = [] if quiet else self._attentions()
+        if quiet and self.through and not self._begun and answer.startswith(("CF", "CC UA")):
+            self._wait_for_prmig()
         deadline = time.monotonic() + 20
         while not quiet and set(late) - set(told) and time.monotonic() < deadline:
             told = sorted(told + self._attentions(), key=lambda text: text[0])
@@ -148,6 +143,12 @@ class Scene:
             self._drain(nexus)
             nexus.command(pr_out(action, list_), out=list_)
 
+    def _wait_for_prmig(self):
+        """Until it has asked the LUN what a conflict or a unit attention makes it ask, within a second."""
+        time.sleep(1.1)
+        for nexus in self.nexuses.values():
+            nexus.command(_BLOCK_LIMITS, in_len=64)  # comes behind what is due
+
     def begin(self, alone=False):
         """Nothing registered, reserved or pending; block LBA is zero. alone: prmig itself has nothing to
         ask the LUN, either, which it does within a second after a conflict."""
@@ -161,9 +162,7 @@ class Scene:
         else:
             raise AssertionError(f"the LUN cannot be cleared: {self._read()[1]}")
         if alone and self.through:
-            time.sleep(1.1)
-            for nexus in self.nexuses.values():
-                nexus.command(pr_in(0, 8), in_len=8)  # comes behind what is due
+            self._wait_for_prmig()
             self._attentions()
         if self._transport_ids is None:
             self._learn_transport_ids()
@@ -221,7 +220,7 @@ class Scene:
                 if self.through:
                     late = like[len(done)].told if like else re.findall(_TOLD, step.expected)
                     late = [text for text in late if re.fullmatch(_TOLD, text)]
-                done.append(Change(answer, *self._look(step.quiet, late)))
+                done.append(Change(answer, *self._look(answer, step.quiet, late)))
         return done
 
     def set_up(self, *texts):
@@ -362,7 +361,7 @@ class Scene:
             attention = Answer(2, data, b"").attention
             return f": {attention or '{:X}/{:02X}/{:02X}'.format(*Answer(2, data, b'').code)}"
         if what == "CAPS":
-            return _caps(data)
+            return capabilities(data)
         if what not in _READS:
             return ""
         if len(data) < 8:
@@ -373,9 +372,9 @@ class Scene:
         if len(data) < 8 + says:
             return f": {len(data)} bytes of {8 + says}"
         if what == "KEYS":
-            return f": keys {_keys_in(data)}"
+            return f": keys {keys_in(data)}"
         if what == "RESERVATION":
-            return f": {_held_in(data) or 'no R'}"
+            return f": {held_in(data) or 'no R'}"
         return ": " + self._full(data, "form" in words)
 
     def _full(self, data, form):
@@ -388,7 +387,7 @@ class Scene:
             elif kind:
                 text += f" type {kind}"
             if form:
-                text += " form " + _form(tid)
+                text += " form " + form_of(tid)
             found.append(text)
         return "; ".join(sorted(found)) or "none"
 
@@ -434,66 +433,3 @@ class Scene:
         refused = [answer for answer in answers if answer != "GOOD"]
         assert set(refused) <= {"CF", "CC UA5", "CC UA3"}, answers
         return f"{len(answers) - len(refused)} GOOD, {len(refused)} refused, {keys} key left"
-
-
-def _keys_in(data):
-    says = number(data[4:8])
-    keys = [key_name(number(data[at : at + 8])) for at in range(8, 8 + says, 8)]
-    return " ".join(sorted(keys)) or "none"
-
-
-def _held_in(data):
-    if number(data[4:8]) == 0:
-        return None
-    scope = f" scope {data[21] >> 4}" if data[21] >> 4 else ""
-    return f"R({data[21] & 0xF},{key_name(number(data[8:16]))}){scope}"
-
-
-def _caps(data):
-    if len(data) < 8:
-        return f": {len(data)} bytes, LENGTH {number(data[:2])}"
-    flags = [
-        name
-        for at, bit, name in (
-            *((2, 7, "RLR_C"), (2, 4, "CRH"), (2, 3, "SIP_C"), (2, 2, "ATP_C"), (2, 0, "PTPL_C")),
-            *((3, 7, "TMV"), (3, 0, "PTPL_A")),
-        )
-        if data[at] >> bit & 1
-    ]
-    mask = data[4] << 8 | data[5]
-    kinds = [
-        str(kind) for bit, kind in ((9, 1), (11, 3), (13, 5), (14, 6), (15, 7), (0, 8)) if mask >> bit & 1
-    ]
-    reserved = data[2] & 0x62 or data[3] & 0x0E or mask & 0x15FE or number(data[6:8])
-    return (
-        f": LENGTH {number(data[:2])}, {' '.join(flags)}, ALLOW COMMANDS {data[3] >> 4 & 7}, "
-        f"types {' '.join(kinds)}{', reserved bits' if reserved else ''}"
-    )
-
-
-def descriptors(data):
-    """[(key, holder, type, TransportID, relative target port), ...] of READ FULL STATUS."""
-    found, at, end = [], 8, 8 + number(data[4:8])
-    while at < end:
-        length = number(data[at + 20 : at + 24])
-        found.append(
-            (
-                number(data[at : at + 8]),
-                bool(data[at + 12] & 1),
-                data[at + 13] & 0xF,
-                data[at + 24 : at + 24 + length],
-                number(data[at + 18 : at + 20]),
-            )
-        )
-        at += 24 + length
-    return found
-
-
-def _form(tid):
-    """"right", or what is wrong with a TransportID of iSCSI."""
-    if len(tid) < 24 or len(tid) % 4 or tid[0] != 0x45 or 4 + number(tid[2:4]) != len(tid):
-        return f"wrong ({tid[:4].hex()}, {len(tid)} bytes)"
-    name, _, isid = tid[4:].partition(b",i,0x")
-    if not name or b"\0" in name or len(isid.rstrip(b"\0")) != 12 or isid[-1]:
-        return "wrong (name or ISID)"
-    return "right"
