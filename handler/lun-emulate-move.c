@@ -401,8 +401,10 @@ static void move_tidy(struct lun *lun, const char *id)
 			mover->id[0] = '\0';
 		} else {
 			registry_remove_mover(trial, mover);
-			if (trial->mover_count == 0)
+			if (trial->mover_count == 0) {
 				emulation_set_empty(trial);
+				lun_spread(instance->inner, 0, LUN_SPREAD_NONE);
+			}
 		}
 		if (emulation_save(emulation, trial, reason))
 			emulation_install(emulation, trial);

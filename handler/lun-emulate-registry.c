@@ -206,29 +206,38 @@ static bool read_file(struct emulation *emulation, char *reason)
 	return power_on(emulation, boot, reason);
 }
 
-bool emulation_load(struct emulation *emulation, struct lun_emulate *instance, char *reason)
+static bool open_claim(struct emulation *emulation, struct lun_emulate *instance, char *reason)
 {
 	struct lun_claim_way way = way_of(instance);
 	struct lun_claim claim;
+	uint64_t token = emulation->registry.token;
 
-	if (!emulation->claim_opened) {
-		if (!lun_claim_open(&claim, &way, instance->path, instance->by_file, reason))
-			return false;
-		emulation->claim = claim;
-		emulation->claim_opened = true;
-		if (claim.kind == LUN_CLAIM_NONE)
-			log_warning("LUN %s cannot be claimed for this host, having no persistent "
-				    "reservations of its own: nothing keeps another host from "
-				    "using it, and its nexuses cannot be exported",
-				    emulation->designator);
-	}
+	/* Of several paths, one by which the claim stands asks. */
+	if (token == 0)
+		token = emulation->damaged_token;
+	if (token != 0)
+		lun_seek(instance->inner, token);
+	if (!lun_claim_open(&claim, &way, instance->path, instance->by_file, reason))
+		return false;
+	emulation->claim = claim;
+	emulation->claim_opened = true;
+	if (claim.kind == LUN_CLAIM_NONE)
+		log_warning("LUN %s cannot be claimed for this host, having no persistent "
+			    "reservations of its own: nothing keeps another host from using it, "
+			    "and its nexuses cannot be exported",
+			    emulation->designator);
+	return true;
+}
+
+bool emulation_load(struct emulation *emulation, struct lun_emulate *instance, char *reason)
+{
 	if (!emulation->loaded) {
 		if (!read_file(emulation, reason))
 			return false;
 		emulation_install(emulation, &emulation->trial);
 		emulation->loaded = true;
 	}
-	return true;
+	return emulation->claim_opened || open_claim(emulation, instance, reason);
 }
 
 /* ---- the claim ---- */
@@ -290,6 +299,9 @@ enum lun_claim_result emulation_change_claim(struct emulation *emulation,
 	way.abort = from != 0 && from != emulation->registry.token && trial->ticket == 0;
 	if (!emulation_save(emulation, trial, reason))
 		return LUN_CLAIM_FAILED;
+	/* Whoever takes it over finds one path to throw out. */
+	if (mode != REGISTRY_HERE)
+		lun_spread(instance->inner, from, LUN_SPREAD_NONE);
 	result = lun_claim_swap(&emulation->claim, &way, from, trial->next, ret_owner, reason);
 	pass_unit_attentions(instance, &way);
 	if (result == LUN_CLAIM_UNKNOWN) {
@@ -303,6 +315,8 @@ enum lun_claim_result emulation_change_claim(struct emulation *emulation,
 	}
 	if (result != LUN_CLAIM_DONE) {
 		forget_change(emulation);
+		if (emulation->registry.mode == REGISTRY_HERE)
+			lun_spread(instance->inner, emulation->registry.token, LUN_SPREAD_ALL);
 		return result;
 	}
 	trial->mode = mode;

@@ -15,6 +15,7 @@
 #define MPATH_IOV_MAX 1024     /* UIO_MAXIOV */
 #define MPATH_KEYS_BYTES 65528 /* READ KEYS: 8,190 of them */
 #define MPATH_MEMORY_BYTES 65536
+#define MPATH_MEMORY_NAME_MAX (SCSI_DESIGNATOR_MAX + 16)
 
 /* ---- the map, by sysfs (lun-mpath-device.c) ---- */
 
@@ -70,7 +71,12 @@ struct mpath_node {
 struct lun_mpath {
 	struct lun lun; /* first */
 	char path[CFGSTRING_MAX + 1];
-	char name[CFGSTRING_NAME_MAX + 1]; /* the nexus's */
+	char memory_name[MPATH_MEMORY_NAME_MAX]; /* the nexus's, or of all that share it */
+
+	bool shared; /* of emulated nexuses, which may be several; never changes */
+	/* Under the lock of lun-mpath-share.c. */
+	struct lun_mpath *next_shared;
+	unsigned int users;
 
 	/* Locks, in this order. pr_lock is held over I/O on the paths, never over done(). */
 	pthread_mutex_t pr_lock;
@@ -121,6 +127,16 @@ struct lun_mpath {
 	bool pr_thread_runs;
 };
 
+/* ---- one for several nexuses (lun-mpath-share.c) ---- */
+
+/* The one of this map, which the caller uses from now on, too; else what make() makes. NULL: it cannot. */
+struct lun_mpath *mpath_share(const struct cfgstring *cfg, const char *name,
+			      struct lun_mpath *(*make)(const struct cfgstring *cfg,
+							const char *name, char *reason),
+			      char *reason);
+/* The caller uses it no more; the last one's free() frees it. */
+void mpath_unshare(struct lun_mpath *mpath, void (*free_it)(struct lun_mpath *mpath));
+
 /* ---- commands (lun-mpath-io.c) ---- */
 
 uint64_t mpath_now_ms(void);
@@ -168,11 +184,12 @@ bool mpath_refuse_other_lun(const char *path, const char *designator, const char
 /* ---- what stands on the paths (lun-mpath-memory.c); all under pr_lock ---- */
 
 /*
- * Which keys stand by which path is on disk, for a restart of the daemon that finds a path down: /var/lib/prmig/paths/<nexus>. Before
+ * Which keys stand by which path is on disk, for a restart of the daemon that finds a path down: /var/lib/prmig/paths/<nexus>, or
+ * <designator>,emulated (no name of a nexus). Before
  * it is on the wire: REGISTER to key is about to be sent by path. False: it cannot be written, and nothing may be sent.
  */
 bool mpath_expect(struct lun_mpath *mpath, struct mpath_path *path, uint64_t key);
-/* After the first connect. */
+/* After the first connect, which the LUN's designator is of. */
 void mpath_recall(struct lun_mpath *mpath);
 /* Asks the LUN for the TransportIDs that are not known, if a path has been registered since. */
 void mpath_learn_ports(struct lun_mpath *mpath);

@@ -85,9 +85,9 @@ static bool save(struct lun_mpath *mpath)
 	else if (strcmp(text, mpath->memory) == 0)
 		return true;
 	else if (text[0] != '\0')
-		result = store_write(STORE_PATHS, mpath->name, text);
+		result = store_write(STORE_PATHS, mpath->memory_name, text);
 	else
-		result = store_remove(STORE_PATHS, mpath->name);
+		result = store_remove(STORE_PATHS, mpath->memory_name);
 	if (result != 0 && !(text[0] == '\0' && result == -ENOENT)) {
 		log_error("%s: which keys stand by which path cannot be written to disk: %s",
 			  mpath->path, strerror(-result));
@@ -196,14 +196,17 @@ void mpath_recall(struct lun_mpath *mpath)
 	if (mpath->recalled)
 		return;
 	mpath->recalled = true;
-	result = store_read(STORE_PATHS, mpath->name, text, MPATH_MEMORY_BYTES);
+	if (mpath->shared)
+		snprintf(mpath->memory_name, sizeof(mpath->memory_name), "%s,emulated",
+			 mpath->designator);
+	result = store_read(STORE_PATHS, mpath->memory_name, text, MPATH_MEMORY_BYTES);
 	if (result == -ENOENT)
 		return;
 	if (result != 0 || fields_check(text, '\n', MAJOR) != FIELDS_GOOD) {
 		log_error("%s: what is on disk of its paths cannot be read, and is set aside: what "
 			  "stands by a path that is down is not known",
 			  mpath->path);
-		store_set_aside(STORE_PATHS, mpath->name);
+		store_set_aside(STORE_PATHS, mpath->memory_name);
 		return;
 	}
 	memcpy(mpath->memory, text, strlen(text) + 1);

@@ -219,16 +219,24 @@ static size_t mpath_paths(struct lun *lun, struct lun_path_state *ret_paths,
 
 /* ---- coming and going ---- */
 
-static void mpath_destroy(struct lun *lun)
+static void free_mpath(struct lun_mpath *mpath)
 {
-	struct lun_mpath *mpath = to_mpath(lun);
-
 	mpath_threads_stop(mpath);
 	for (size_t i = 0; i < mpath->path_count; i++)
 		mpath_path_free(mpath->paths[i]);
 	if (mpath->node != NULL)
 		mpath_node_free(mpath->node);
 	free(mpath);
+}
+
+static void mpath_destroy(struct lun *lun)
+{
+	struct lun_mpath *mpath = to_mpath(lun);
+
+	if (mpath->shared)
+		mpath_unshare(mpath, free_mpath);
+	else
+		free_mpath(mpath);
 }
 
 static const struct lun_ops mpath_ops = {
@@ -252,14 +260,11 @@ static bool migrates(const struct cfgstring *cfg, char *reason)
 	return cfg->migrate_pr;
 }
 
-struct lun *lun_mpath_new(const struct cfgstring *cfg, const char *name, char *reason)
+static struct lun_mpath *make_mpath(const struct cfgstring *cfg, const char *name, char *reason)
 {
-	struct lun_mpath *mpath;
+	struct lun_mpath *mpath = calloc(1, sizeof(*mpath));
 	int error;
 
-	if (!migrates(cfg, reason))
-		return NULL;
-	mpath = calloc(1, sizeof(*mpath));
 	if (mpath == NULL) {
 		snprintf(reason, LUN_REASON_MAX, "%.120s: out of memory", cfg->lun);
 		return NULL;
@@ -268,15 +273,26 @@ struct lun *lun_mpath_new(const struct cfgstring *cfg, const char *name, char *r
 	mpath->holder_unsure = true;
 	mpath->main_changes = 1;
 	memcpy(mpath->path, cfg->lun, sizeof(mpath->path));
-	snprintf(mpath->name, sizeof(mpath->name), "%s", name);
+	snprintf(mpath->memory_name, sizeof(mpath->memory_name), "%s", name);
 	error = mpath_threads_start(mpath);
 	if (error != 0) {
 		snprintf(reason, LUN_REASON_MAX, "%.120s: cannot start %d threads: %s", cfg->lun,
 			 MPATH_WORKERS + 1, strerror(error));
-		mpath_destroy(&mpath->lun);
+		free_mpath(mpath);
 		return NULL;
 	}
-	return &mpath->lun;
+	return mpath;
+}
+
+struct lun *lun_mpath_new(const struct cfgstring *cfg, const char *name, char *reason)
+{
+	struct lun_mpath *mpath;
+
+	if (!migrates(cfg, reason))
+		return NULL;
+	mpath = cfg->pr == CFGSTRING_PR_EMULATE ? mpath_share(cfg, name, make_mpath, reason)
+						: make_mpath(cfg, name, reason);
+	return mpath != NULL ? &mpath->lun : NULL;
 }
 
 bool lun_mpath_check(const struct cfgstring *cfg, bool *ret_missing, char *reason)
