@@ -261,6 +261,9 @@ bool emulation_resolve(struct emulation *emulation, struct lun_emulate *instance
 			emulation_set_empty(trial);
 	} else if (trial->mode == REGISTRY_AWAY) {
 		emulation_set_empty(trial);
+	} else if (trial->token == 0) {
+		/* A claim that the LUN had forgotten, which is not there again yet. */
+		trial->token = trial->next;
 	}
 	trial->next = 0;
 	if (!emulation_save(emulation, trial, reason))
@@ -402,11 +405,17 @@ static enum lun_claim_result keep(struct emulation *emulation, struct lun_emulat
 
 	if (result != LUN_CLAIM_DIFFERS)
 		return result;
-	/* No host gives a claim up: the LUN has lost it, with its power. */
+	/*
+	 * No host gives a claim up: the LUN has lost it, with its power, or with the session that held. The token stays: other nexuses of
+	 * this host may still be registered with it.
+	 */
 	if (owner.token == 0 && !owner.foreign) {
+		log_warning("LUN %s has forgotten this host's claim, and no other host has one: it "
+			    "is claimed again",
+			    emulation->designator);
 		emulation->trial = emulation->registry;
-		result = emulation_change_claim(emulation, instance, 0, 0, REGISTRY_HERE, &owner,
-						reason);
+		result = emulation_change_claim(emulation, instance, 0, emulation->registry.token,
+						REGISTRY_HERE, &owner, reason);
 		return result == LUN_CLAIM_DIFFERS ? refuse_owner(emulation, &owner, reason)
 						   : result;
 	}

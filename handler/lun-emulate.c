@@ -159,6 +159,19 @@ static bool check_claim(struct emulation *emulation, struct lun_emulate *instanc
 	return emulation_hold(emulation, instance, false, reason) == LUN_CLAIM_DONE;
 }
 
+/* The inner nexus would have the same name on every host, and each would end the other's session. */
+static bool refuse_moving_session(struct lun_emulate *instance, char *reason)
+{
+	if (!lun_moves(instance->inner))
+		return false;
+	snprintf(reason, LUN_REASON_MAX,
+		 "pr=emulate with a definition that has move=: an emulated LUN moves with its "
+		 "registry, and each host keeps its own session; take move= out of %.60s.conf, and "
+		 "give each host's definition an initiator name of its own",
+		 instance->path);
+	return true;
+}
+
 static bool emulate_connect(struct lun *lun, struct lun_identity *ret_identity, char *reason)
 {
 	struct lun_emulate *instance = lun_emulate_of(lun);
@@ -166,7 +179,8 @@ static bool emulate_connect(struct lun *lun, struct lun_identity *ret_identity, 
 	struct emulation *emulation;
 	bool good;
 
-	if (!lun_connect(instance->inner, &identity, reason) ||
+	if (refuse_moving_session(instance, reason) ||
+	    !lun_connect(instance->inner, &identity, reason) ||
 	    !attach(instance, identity.designator, reason))
 		return false;
 	emulation = instance->emulation;

@@ -38,6 +38,8 @@
  * - Types 1 and 3 let one nexus write: the holder's path, not the others. They are refused (INVALID FIELD
  *   IN CDB), and REPORT CAPABILITIES does not show them; so are RESERVE and RELEASE of SCSI-2.
  *
+ * Nexuses with emulated reservations on one map share one backend (lun-mpath-share.c); the key is that of their claim.
+ *
  * multipathd's own reservation_key is not used: it registers a path when it finds the key listed
  * on the LUN, which during a hand-over is the other host's, and after a fence may be stale.
  *

@@ -75,6 +75,32 @@ static void check_holder(int holder, uint64_t key)
 	CHECK_INT(state.registrations, 1);
 }
 
+static void forget(unsigned int host, uint64_t key)
+{
+	struct pr_out out = {.action = PR_OUT_REGISTER, .key = key};
+	uint8_t cdb[PR_CDB_LEN], list[PR_OUT_LIST_LEN];
+	struct fake_result result;
+
+	pr_out_build(&out, cdb, list);
+	fake_lun_execute(fake, host, cdb, sizeof(cdb), list, sizeof(list), NULL, 0, &result);
+	CHECK_INT(result.status, SCSI_GOOD);
+}
+
+/* The session that held is forgotten, and another of this host's is still registered: that is no other host's. */
+static void forgotten(void)
+{
+	set_up();
+	CHECK_INT(swap(0, 0, TOKEN), LUN_CLAIM_DONE);
+	CHECK_INT(lun_claim_reserve_join(&ways[1], TOKEN, &owner, reason), LUN_CLAIM_DONE);
+	CHECK_INT(swap(0, TOKEN, TOKEN), LUN_CLAIM_DONE);
+	forget(0, TOKEN);
+	CHECK_INT(lun_claim_reserve_join(&ways[0], TOKEN, &owner, reason), LUN_CLAIM_DIFFERS);
+	CHECK_INT(owner.token, 0);
+	CHECK(!owner.foreign);
+	CHECK_INT(swap(0, 0, TOKEN), LUN_CLAIM_DONE);
+	CHECK_INT(fake_lun_count_key(fake, TOKEN), 2);
+}
+
 static void first_come(void)
 {
 	set_up();
@@ -209,6 +235,7 @@ static void unit_attentions(void)
 int main(void)
 {
 	CHECK_RUN(first_come);
+	CHECK_RUN(forgotten);
 	CHECK_RUN(too_late);
 	CHECK_RUN(swapped);
 	CHECK_RUN(with_abort_and_without);
