@@ -40,13 +40,14 @@ static uint8_t classify(struct handover *handover, const struct handover_view *v
 }
 
 /*
- * The barrier, until READ KEYS straight after it shows the generation that it made. *ret_registered false: RESERVATION
- * CONFLICT, with what READ KEYS then showed in *ret_view.
+ * The barrier, until READ KEYS straight after it shows the generation that it made; a nexus that moves whole has its ticket for that, and others
+ * of its group may leave beside it. *ret_registered false: RESERVATION CONFLICT, with what READ KEYS then showed in *ret_view.
  */
 static enum nexus_error barrier(struct handover *handover, bool *ret_registered,
 				struct handover_view *ret_view)
 {
 	struct record *record = handover->record;
+	bool exact = !handover->ops->moves(handover->user);
 	unsigned int moves[3] = {0}; /* how often the generation stood, moved by one, by more */
 	enum nexus_error error;
 
@@ -63,11 +64,11 @@ static enum nexus_error barrier(struct handover *handover, bool *ret_registered,
 			return NEXUS_OK;
 		}
 		moves[moved > 2 ? 2 : moved]++;
-		if (moved == 1) {
+		if (moved == 1 || !exact) {
 			error = handover_look(handover, record->key, ret_view);
 			if (error != NEXUS_OK)
 				return error;
-			if (ret_view->keys.generation == after.generation &&
+			if ((!exact || ret_view->keys.generation == after.generation) &&
 			    ret_view->keys.matching > 0)
 				return NEXUS_OK;
 		}

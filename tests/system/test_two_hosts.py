@@ -678,8 +678,8 @@ def test_lines_that_are_not_taken(site, line_elsewhere):
     refuse(line[:-1], "BadState", "damaged")
     refuse(line[: len(line) // 2], "BadState", "damaged")
     refuse(line.replace(f"key={GUEST_KEY:#x}", "key=0x1"), "BadState", "damaged")
-    refuse(line.replace("prmig=1.", "prmig=2."), "BadState", "version 2")
-    refuse(sealed(line.replace("prmig=1.", "prmig=2.")), "BadState", "version 2")
+    refuse(line.replace("prmig=1.", "prmig=3."), "BadState", "version 3")
+    refuse(sealed(line.replace("prmig=1.", "prmig=3.")), "BadState", "version 3")
     refuse(sealed(line.replace("row=3", "row=9")), "BadState", "row")
     refuse(sealed(line.replace("type=5", "type=4")), "BadState", "contradicts")
     past = int(fields(line)["time"]) - 3600

@@ -159,6 +159,27 @@ static void release_only_after_import(void)
 	world_tear_down();
 }
 
+static void another_registers(struct side *side, enum side_event event)
+{
+	if (event == SIDE_POINT && side->moment == HANDOVER_ANSWERED)
+		side_stranger(side->lun, STRANGER, PR_OUT_REGISTER, KEY_X, KEY_X, 0, false);
+}
+
+/* Others of the group, above all, which leave at the same time: no generation is exact then, and none needs to be. */
+static void moves_while_others_register(void)
+{
+	for (size_t i = 0; i < world_row_count; i++) {
+		set_up(&world_rows[i], WORLD_LIO);
+		s->every = d->every = another_registers;
+		CHECK_INT(side_export(s, world.line), NEXUS_OK);
+		CHECK_INT(side_import(d, world.line), NEXUS_OK);
+		check_at(d);
+		s->every = d->every = NULL;
+		CHECK_INT(side_release(s, false), NEXUS_OK);
+		world_tear_down();
+	}
+}
+
 /* ---- fences, and a target that does not keep what it is told ---- */
 
 static void fence_is_delivered(void)
@@ -493,6 +514,7 @@ int main(void)
 	CHECK_RUN(moves_on_every_row);
 	CHECK_RUN(aborts_after_each_step);
 	CHECK_RUN(release_only_after_import);
+	CHECK_RUN(moves_while_others_register);
 	CHECK_RUN(fence_is_delivered);
 	CHECK_RUN(target_that_forgets);
 	CHECK_RUN(key_gone_on_arrival);
