@@ -758,6 +758,54 @@ def test_same_nexus(site):
     source.expect(State="active", **HOLDER)
 
 
+# ---- emulated reservations ----
+
+
+@pytest.fixture
+def emulated(site):
+    """Two guests of the source on the map, with pr=emulate; the passthrough nexus makes room."""
+    source = site.source
+    site.bystander.clear(BYSTANDER_KEY)  # nobody else may have registrations there
+    source.remove()
+    prmig, disks = source.prmig, {}
+    for name in ("em1", "em2"):
+        prmig.create_raw(name, 2**26, f"{source.disk};pr=emulate")
+        prmig.wait_open(name)
+        disks[name] = prmig.lio.loopback(prmig.lio.backstore(name))
+    yield [Port(source.vm, disk.sg) for disk in disks.values()]
+    for name, disk in disks.items():
+        prmig.lio.remove_loopback(disk)
+        prmig.delete(name)
+    site.bystander.register(BYSTANDER_KEY, ignore=True)
+    site.bystander.clear(BYSTANDER_KEY)
+    source.create()
+
+
+def test_emulated(site, emulated):
+    """One claim on both paths, under which each guest's data goes by either; and one is lost."""
+    one, two = emulated
+    assert one.register(GUEST_KEY) == pr.GOOD
+    assert one.reserve(GUEST_KEY, 1) == pr.GOOD
+
+    def shut_out():
+        for lba in range(8):
+            assert one.write(f"one{lba}", lba) == pr.GOOD
+            assert two.write("two", lba) == pr.RESERVATION_CONFLICT
+            assert two.read(lba) == f"one{lba}"
+        assert site.bystander.write("stranger") == pr.RESERVATION_CONFLICT
+
+    claim, kind = pr.read_reservation(site.bystander, site.bystander.node)
+    assert claim not in (0, GUEST_KEY) and kind == 5
+    shut_out()
+    for path in site.source.paths:
+        path.lose()
+        shut_out()
+        path.restore()
+        shut_out()
+    found = registrants(pr.full_status(site.bystander, site.bystander.node))
+    assert [one.key for one in found] == [claim, claim]
+
+
 # ---- what is no LUN ----
 
 
