@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nexus-types.h"
+
 uint32_t fields_crc32(const char *bytes, size_t len)
 {
 	uint32_t crc = 0xffffffffu;
@@ -220,6 +222,16 @@ bool fields_get_number(const char *text, char separator, const char *key, uint64
 		return false;
 	*ret = value;
 	return true;
+}
+
+bool fields_require_number(const char *text, char separator, const char *key, uint64_t max,
+			   uint64_t *ret, char *reason)
+{
+	if (fields_get_number(text, separator, key, max, ret))
+		return true;
+	snprintf(reason, NEXUS_MESSAGE_MAX, "field '%s' is missing or not a number up to %llu", key,
+		 (unsigned long long)max);
+	return false;
 }
 
 bool fields_get_bytes(const char *text, char separator, const char *key, uint8_t *ret,

@@ -44,6 +44,9 @@ enum fields_verdict fields_check(const char *text, char separator, unsigned int 
 bool fields_get_text(const char *text, char separator, const char *key, char *ret, size_t ret_size);
 bool fields_get_number(const char *text, char separator, const char *key, uint64_t max,
 		       uint64_t *ret);
+/* With reason (NEXUS_MESSAGE_MAX bytes), which names the field, when false. */
+bool fields_require_number(const char *text, char separator, const char *key, uint64_t max,
+			   uint64_t *ret, char *reason);
 bool fields_get_bytes(const char *text, char separator, const char *key, uint8_t *ret,
 		      size_t ret_size, size_t *ret_len);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Export of a group. */
 #include <string.h>
-#include <string.h>
 
 #include "group-internal.h"
 

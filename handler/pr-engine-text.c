@@ -154,16 +154,6 @@ static bool get_nexuses(const char *text, char separator, struct pr_engine *engi
 	return true;
 }
 
-static bool get_number(const char *text, char separator, const char *key, uint64_t max,
-		       uint64_t *ret, char *reason)
-{
-	if (fields_get_number(text, separator, key, max, ret))
-		return true;
-	snprintf(reason, NEXUS_MESSAGE_MAX, "field '%s' is missing or not a number up to %llu", key,
-		 (unsigned long long)max);
-	return false;
-}
-
 /* Whether what is held agrees with who is registered. */
 static bool check_reservation(const struct pr_engine *engine, char *reason)
 {
@@ -195,10 +185,12 @@ bool pr_engine_get_fields(const char *text, char separator, bool ptpl_c,
 	uint64_t generation, aptpl, type, holder;
 
 	pr_engine_init(&engine, ptpl_c);
-	if (!get_number(text, separator, "generation", UINT32_MAX, &generation, reason) ||
-	    !get_number(text, separator, "aptpl", ptpl_c, &aptpl, reason) ||
-	    !get_number(text, separator, "type", 15, &type, reason) ||
-	    !get_number(text, separator, "holder", PR_ENGINE_NEXUSES - 1, &holder, reason) ||
+	if (!fields_require_number(text, separator, "generation", UINT32_MAX, &generation,
+				   reason) ||
+	    !fields_require_number(text, separator, "aptpl", ptpl_c, &aptpl, reason) ||
+	    !fields_require_number(text, separator, "type", 15, &type, reason) ||
+	    !fields_require_number(text, separator, "holder", PR_ENGINE_NEXUSES - 1, &holder,
+				   reason) ||
 	    !get_nexuses(text, separator, &engine, reason))
 		return false;
 	engine.generation = (uint32_t)generation;

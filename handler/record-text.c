@@ -25,16 +25,6 @@ void record_text_add_terms(struct fields_writer *writer, const char *prefix,
 	fields_add_number(writer, KEY("time"), terms->time_s);
 }
 
-bool record_text_get_number(const char *text, char separator, const char *key, uint64_t max,
-			    uint64_t *ret, char *reason)
-{
-	if (fields_get_number(text, separator, key, max, ret))
-		return true;
-	snprintf(reason, NEXUS_MESSAGE_MAX, "field '%s' is missing or not a number up to %llu", key,
-		 (unsigned long long)max);
-	return false;
-}
-
 static bool id_valid(const char *id)
 {
 	return strlen(id) == NEXUS_ID_LEN && strspn(id, "0123456789abcdef") == NEXUS_ID_LEN;
@@ -53,19 +43,19 @@ bool record_text_get_terms(const char *text, char separator, const char *prefix,
 			 key);
 		return false;
 	}
-	if (!record_text_get_number(text, separator, KEY("row"), 4, &row, reason) ||
-	    !record_text_get_number(text, separator, KEY("key"), UINT64_MAX, &terms.key, reason) ||
-	    !record_text_get_number(text, separator, KEY("type"), 8, &type, reason) ||
-	    !record_text_get_number(text, separator, KEY("fenced"), 1, &fenced, reason) ||
-	    !record_text_get_number(text, separator, KEY("ptpl"), 1, &ptpl, reason) ||
-	    !record_text_get_number(text, separator, KEY("moved"), 1, &moved, reason) ||
-	    !record_text_get_number(text, separator, KEY("generation"), UINT32_MAX, &generation,
-				    reason) ||
-	    !record_text_get_number(text, separator, KEY("count"), UINT32_MAX, &count, reason) ||
-	    !record_text_get_number(text, separator, KEY("siblings"), UINT16_MAX, &siblings,
-				    reason) ||
-	    !record_text_get_number(text, separator, KEY("led"), 1, &led, reason) ||
-	    !record_text_get_number(text, separator, KEY("time"), INT64_MAX, &terms.time_s, reason))
+	if (!fields_require_number(text, separator, KEY("row"), 4, &row, reason) ||
+	    !fields_require_number(text, separator, KEY("key"), UINT64_MAX, &terms.key, reason) ||
+	    !fields_require_number(text, separator, KEY("type"), 8, &type, reason) ||
+	    !fields_require_number(text, separator, KEY("fenced"), 1, &fenced, reason) ||
+	    !fields_require_number(text, separator, KEY("ptpl"), 1, &ptpl, reason) ||
+	    !fields_require_number(text, separator, KEY("moved"), 1, &moved, reason) ||
+	    !fields_require_number(text, separator, KEY("generation"), UINT32_MAX, &generation,
+				   reason) ||
+	    !fields_require_number(text, separator, KEY("count"), UINT32_MAX, &count, reason) ||
+	    !fields_require_number(text, separator, KEY("siblings"), UINT16_MAX, &siblings,
+				   reason) ||
+	    !fields_require_number(text, separator, KEY("led"), 1, &led, reason) ||
+	    !fields_require_number(text, separator, KEY("time"), INT64_MAX, &terms.time_s, reason))
 		return false;
 	/* Older than that: none moved whole. */
 	terms.whole = fields_get_number(text, separator, KEY("whole"), 1, &whole) && whole;
@@ -180,8 +170,8 @@ bool record_text_get_port(const char *text, char separator, const char *key,
 	struct record_port port = {0};
 
 	snprintf(port_key, sizeof(port_key), "%s-port", key);
-	if (!record_text_get_number(text, separator, port_key, UINT16_MAX, &relative_target_port,
-				    reason))
+	if (!fields_require_number(text, separator, port_key, UINT16_MAX, &relative_target_port,
+				   reason))
 		return false;
 	if (!fields_get_bytes(text, separator, key, port.transport_id, sizeof(port.transport_id),
 			      &port.transport_id_len)) {

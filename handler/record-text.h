@@ -16,8 +16,6 @@
 void record_text_add_terms(struct fields_writer *writer, const char *prefix,
 			   const struct record_terms *terms);
 /* Each get: false with reason (NEXUS_MESSAGE_MAX bytes) naming the field; ret untouched. */
-bool record_text_get_number(const char *text, char separator, const char *key, uint64_t max,
-			    uint64_t *ret, char *reason);
 bool record_text_get_terms(const char *text, char separator, const char *prefix,
 			   struct record_terms *ret, char *reason);
 void record_text_add_unit_attentions(struct fields_writer *writer,

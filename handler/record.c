@@ -161,7 +161,7 @@ static bool get_flag(const char *text, const char *key, bool *ret, char *reason)
 {
 	uint64_t value;
 
-	if (!record_text_get_number(text, FILE_SEPARATOR, key, 1, &value, reason))
+	if (!fields_require_number(text, FILE_SEPARATOR, key, 1, &value, reason))
 		return false;
 	*ret = value;
 	return true;
@@ -213,18 +213,18 @@ bool record_parse(const char *text, struct record *ret_record, struct unit_atten
 	}
 	record.state = (enum nexus_state)state;
 	record.step = (enum record_step)step;
-	if (!record_text_get_number(text, FILE_SEPARATOR, "key", UINT64_MAX, &record.key, reason) ||
-	    !record_text_get_number(text, FILE_SEPARATOR, "fenced-key", UINT64_MAX,
-				    &record.fenced_key, reason) ||
-	    !record_text_get_number(text, FILE_SEPARATOR, "type", 8, &type, reason) ||
-	    !record_text_get_number(text, FILE_SEPARATOR, "generation", UINT32_MAX, &generation,
-				    reason) ||
-	    !record_text_get_number(text, FILE_SEPARATOR, "proven", UINT32_MAX, &proven, reason) ||
-	    !record_text_get_number(text, FILE_SEPARATOR, "out-least", UINT32_MAX, &out_count,
-				    reason) ||
-	    !record_text_get_number(text, FILE_SEPARATOR, "in-moves", UINT32_MAX, &moves, reason) ||
-	    !record_text_get_number(text, FILE_SEPARATOR, "target-port", UINT16_MAX, &port,
-				    reason) ||
+	if (!fields_require_number(text, FILE_SEPARATOR, "key", UINT64_MAX, &record.key, reason) ||
+	    !fields_require_number(text, FILE_SEPARATOR, "fenced-key", UINT64_MAX,
+				   &record.fenced_key, reason) ||
+	    !fields_require_number(text, FILE_SEPARATOR, "type", 8, &type, reason) ||
+	    !fields_require_number(text, FILE_SEPARATOR, "generation", UINT32_MAX, &generation,
+				   reason) ||
+	    !fields_require_number(text, FILE_SEPARATOR, "proven", UINT32_MAX, &proven, reason) ||
+	    !fields_require_number(text, FILE_SEPARATOR, "out-least", UINT32_MAX, &out_count,
+				   reason) ||
+	    !fields_require_number(text, FILE_SEPARATOR, "in-moves", UINT32_MAX, &moves, reason) ||
+	    !fields_require_number(text, FILE_SEPARATOR, "target-port", UINT16_MAX, &port,
+				   reason) ||
 	    !get_flag(text, "holder", &record.holder, reason) ||
 	    !get_flag(text, "ptpl", &record.ptpl, reason) ||
 	    !get_flag(text, "fenced", &record.fenced, reason) ||
@@ -233,8 +233,8 @@ bool record_parse(const char *text, struct record *ret_record, struct unit_atten
 				  reason) ||
 	    !record_text_get_port(text, FILE_SEPARATOR, "out-origin", &record.out_origin, reason) ||
 	    !record_text_get_port(text, FILE_SEPARATOR, "in-origin", &record.in_origin, reason) ||
-	    !record_text_get_number(text, FILE_SEPARATOR, "prepare-key", UINT64_MAX,
-				    &record.prepare_key, reason) ||
+	    !fields_require_number(text, FILE_SEPARATOR, "prepare-key", UINT64_MAX,
+				   &record.prepare_key, reason) ||
 	    !get_flag(text, "out-saved", &record.out_saved, reason) ||
 	    !get_flag(text, "take-back", &record.take_back, reason) ||
 	    !get_flag(text, "take-back-sent", &record.take_back_sent, reason) ||
@@ -242,10 +242,10 @@ bool record_parse(const char *text, struct record *ret_record, struct unit_atten
 	    !get_flag(text, "in-added", &record.in_added, reason) ||
 	    !get_flag(text, "in-register-due", &record.in_register_due, reason) ||
 	    !get_flag(text, "in-kept", &record.in_kept, reason) ||
-	    !record_text_get_number(text, FILE_SEPARATOR, "in-kept-generation", UINT32_MAX,
-				    &kept_generation, reason) ||
-	    !record_text_get_number(text, FILE_SEPARATOR, "in-kept-until", INT64_MAX,
-				    &record.in_kept_until_s, reason) ||
+	    !fields_require_number(text, FILE_SEPARATOR, "in-kept-generation", UINT32_MAX,
+				   &kept_generation, reason) ||
+	    !fields_require_number(text, FILE_SEPARATOR, "in-kept-until", INT64_MAX,
+				   &record.in_kept_until_s, reason) ||
 	    !get_flag(text, "in-done", &record.in_done, reason) ||
 	    !get_flag(text, "in-loaded", &record.in_loaded, reason) ||
 	    !get_flag(text, "in-ran", &record.in_ran, reason) ||

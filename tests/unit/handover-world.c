@@ -219,6 +219,22 @@ void world_set_killed(struct side *side, jmp_buf *killed)
 		world_host(side)->sides[i]->killed = killed;
 }
 
+bool world_killed_settling(struct side *side, unsigned int event)
+{
+	volatile bool killed = false;
+	jmp_buf dead;
+
+	world.events = 0;
+	world.act_at = event;
+	world_set_killed(side, &dead);
+	if (setjmp(dead) == 0)
+		world_restart(side);
+	else
+		killed = true;
+	world.act_at = UINT_MAX;
+	return killed;
+}
+
 void world_kill(struct side *side, enum side_event event)
 {
 	(void)event;

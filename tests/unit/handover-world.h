@@ -106,6 +106,8 @@ enum nexus_error world_restart(struct side *side);
 void world_resync(struct side *side);
 /* Where a side, or one of its siblings, that dies goes on. */
 void world_set_killed(struct side *side, jmp_buf *killed);
+/* Starts side again, and kills it at that event of settling. False: settled before that. */
+bool world_killed_settling(struct side *side, unsigned int event);
 /* Runs op; world.act is called at its event world.act_at. *ret_killed: the side died, and has not been started again. */
 enum nexus_error world_run(enum world_op op, bool *ret_killed);
 /* For world.act. */

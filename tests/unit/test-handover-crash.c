@@ -119,23 +119,6 @@ static void finish(enum world_op op, bool forward, unsigned int event)
 	world_check_invariants(0, true);
 }
 
-/* Starts side again, and kills it at that event of settling. False: settled before that. */
-static bool killed_settling(struct side *side, unsigned int event)
-{
-	volatile bool killed = false;
-	jmp_buf dead;
-
-	world.events = 0;
-	world.act_at = event;
-	world_set_killed(side, &dead);
-	if (setjmp(dead) == 0)
-		world_restart(side);
-	else
-		killed = true;
-	world.act_at = UINT_MAX;
-	return killed;
-}
-
 /* False: op has no such event. */
 static bool kill_once(const struct world_row *row, enum world_kind kind, enum world_op op,
 		      unsigned int event, unsigned int second, bool forward, bool *ret_second)
@@ -157,7 +140,7 @@ static bool kill_once(const struct world_row *row, enum world_kind kind, enum wo
 		runs++;
 		kills++;
 		reached[world.acted_step][world.acted_moment]++;
-		again = second != UINT_MAX && killed_settling(world_side(op), second);
+		again = second != UINT_MAX && world_killed_settling(world_side(op), second);
 		second_kills += again;
 		*ret_second = again;
 		if (second == UINT_MAX || again) {

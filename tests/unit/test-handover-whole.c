@@ -380,23 +380,6 @@ static void finish(enum world_op op, bool forward)
 	check_at(end);
 }
 
-/* Starts side again, and kills it at that event of settling. False: settled before that. */
-static bool killed_settling(struct side *side, unsigned int event)
-{
-	volatile bool killed = false;
-	jmp_buf dead;
-
-	world.events = 0;
-	world.act_at = event;
-	world_set_killed(side, &dead);
-	if (setjmp(dead) == 0)
-		world_restart(side);
-	else
-		killed = true;
-	world.act_at = UINT_MAX;
-	return killed;
-}
-
 static bool kill_once(const struct world_row *row, enum world_op op, unsigned int event,
 		      unsigned int second, bool forward, bool *ret_second)
 {
@@ -417,7 +400,7 @@ static bool kill_once(const struct world_row *row, enum world_op op, unsigned in
 		 world.acted_moment, forward ? "forward" : "back");
 	CHECK_NOTE(text);
 	if (killed) {
-		bool again = second != UINT_MAX && killed_settling(world_side(op), second);
+		bool again = second != UINT_MAX && world_killed_settling(world_side(op), second);
 
 		kills++;
 		reached[world.acted_step][world.acted_moment]++;
